@@ -1,0 +1,1 @@
+"""Dialogue history as a source."""

@@ -1,0 +1,1 @@
+"""Implementers of the Model seam."""

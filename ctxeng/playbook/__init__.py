@@ -1,0 +1,1 @@
+"""The playbook: entries that are learned, reviewed and versioned; one concept a module."""

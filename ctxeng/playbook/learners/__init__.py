@@ -1,0 +1,1 @@
+"""Learning methods, one a file: judged turns in, proposed deltas out."""

@@ -1,0 +1,1 @@
+"""Search over short texts, shared by playbook, memory and tools."""

@@ -1,0 +1,1 @@
+"""What touches the disk for everyone: atomic writes, locks, set-aside texts."""

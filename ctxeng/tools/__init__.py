@@ -1,0 +1,1 @@
+"""Tools as a source, and what runs their calls."""
