@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from ctxeng.turn import (
@@ -113,6 +113,10 @@ class Model(Protocol):
         """Tokens the section costs in this model's prompt, overhead included."""
         ...
 
+    def price_context(self, context: Context) -> int:
+        """Tokens of the whole prompt, as this model's provider would bill it."""
+        ...
+
     def answer(self, context: Context, ask: Ask, on_event: OnEvent | None = None) -> Answer:
         """The answer. Raises ModelError; retries happen inside and never after the first event."""
         ...
@@ -158,10 +162,19 @@ class Judge(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Proposal:
+    """What a learner wants changed, what finding it out cost by role, and what failed on the way."""
+
+    deltas: tuple[Delta, ...]
+    usage: dict[str, Usage] = field(default_factory=dict)
+    failures: tuple[str, ...] = ()
+
+
 class Learner(Protocol):
     """A learning method: judged turns in, proposed deltas out."""
 
-    def propose(self, turns: Sequence[Turn], playbook: Playbook) -> list[Delta]:
+    def propose(self, turns: Sequence[Turn], playbook: Playbook) -> Proposal:
         """Deltas for the next version of the playbook; the playbook is not touched."""
         ...
 

@@ -193,12 +193,19 @@ class Ask(Value):
 # -- the window -----------------------------------------------------------------------------------------
 
 
+class Note(Value):
+    """What a playbook entry says in the window: advice and the condition under which it holds."""
+
+    text: str
+    when: str = ""
+
+
 class Section(Value):
     """A piece of the window. `ref` is what feedback points at; `slot` names a placeholder for reuse."""
 
     kind: SectionKind
     source: str
-    body: str | Message | Tool | Chunk
+    body: str | Note | Message | Tool | Chunk
     tokens: int = 0
     ref: str = ""
     trust: Trust = "trusted"

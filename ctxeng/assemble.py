@@ -1,0 +1,154 @@
+"""Request, sources and a budget become the window. Read third."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from ctxeng.budget import Budget, split
+from ctxeng.errors import LoopSpent, OverAllowance, WindowTooSmall
+from ctxeng.protocols import Allowance, Model, Source
+from ctxeng.text.clip import clip_middle
+from ctxeng.turn import Ask, Choices, Context, Message, Request, Result, Section
+
+_FRAME = 96  # tokens for the headings above notes and documents; the check on the whole prompt is exact
+_ROUNDS = 4  # re-assemblies after which a counter that disagrees with itself is given up on
+
+
+@dataclass(frozen=True)
+class Assembler:
+    """Assembles windows: sources in the order in which they are asked, least volatile first."""
+
+    sources: Mapping[str, Source]
+    budget: Budget
+    instructions: str = ""
+
+    def assemble(self, request: Request, model: Model, ask: Ask, steps: Sequence[Section] = ()) -> Context:
+        """The window for a turn's first call, or for a later one once the loop reserve is spent.
+
+        Never more than the window less the reply. Raises WindowTooSmall where the system text, the query
+        or the open call cannot fit, and OverAllowance where a source spends more than it was given.
+        """
+        limit = self.limit(model, ask)
+        target = limit
+        for _ in range(_ROUNDS):
+            context = self._once(request, model, ask, steps, target)
+            over = model.price_context(context) - limit
+            if over <= 0:
+                return context.model_copy(update={"limit": limit})
+            target -= over  # a tokenizer may count a joined text higher than its pieces
+        raise WindowTooSmall(model.price_context(context), limit, "the assembled prompt")
+
+    def limit(self, model: Model, ask: Ask) -> int:
+        """Tokens a prompt may have for this model: the smaller window, less the reply."""
+        return min(self.budget.window, model.window) - ask.max_tokens
+
+    def append(self, context: Context, steps: Sequence[Section], model: Model) -> Context:
+        """The frozen window with further steps behind the query. Raises LoopSpent when they do not fit."""
+        priced = [_priced(section, model) for section in steps]
+        needed = sum(section.tokens for section in priced)
+        if needed > context.loop_left:
+            raise LoopSpent(needed, context.loop_left)
+        spent = {**context.spent, "loop": context.spent.get("loop", 0) + needed}
+        return context.model_copy(
+            update={
+                "sections": (*context.sections, *priced),
+                "spent": spent,
+                "loop_left": context.loop_left - needed,
+            }
+        )
+
+    def _once(self, request: Request, model: Model, ask: Ask, steps: Sequence[Section], limit: int) -> Context:
+        fixed = [_priced(section, model) for section in self._fixed(request, ask)]
+        base = model.price_context(Context(sections=())) + sum(section.tokens for section in fixed)
+        if base > limit:
+            raise WindowTooSmall(base, limit, "system text and query")
+        # a reserve is a wish: what must be in the window comes first
+        loop = min(self.budget.loop, limit - base)
+        done = _fit_steps(steps, model, limit - base)
+        stepped = sum(section.tokens for section in done)
+        loop = max(0, min(loop, limit - base - stepped))
+        free = limit - base - stepped - loop
+        frame = min(_FRAME, free) if self.sources else 0
+        gathered, spent = self._gather(request, model, free - frame)
+        sections = sorted(
+            chain(fixed, gathered, done), key=lambda section: model.layout.order.index(section.kind)
+        )
+        spent = {"request": base + frame, **spent, **({"loop": stepped} if stepped else {})}
+        return Context(sections=tuple(sections), spent=spent, limit=limit, loop_left=loop)
+
+    def _fixed(self, request: Request, ask: Ask) -> list[Section]:
+        system = "\n\n".join(text for text in (request.system, self.instructions) if text)
+        sections = [Section(kind="system", source="request", body=system)] if system else []
+        if isinstance(ask.want, Choices):
+            sections.append(Section(kind="query", source="ask", body=choices_text(ask.want)))
+        sections.append(Section(kind="query", source="request", body=request.query, ref=request.query.id))
+        return sections
+
+    def _gather(self, request: Request, model: Model, available: int) -> tuple[list[Section], dict[str, int]]:
+        sections: list[Section] = []
+        spent: dict[str, int] = {}
+        carry = 0
+        parts = split(available, list(self.sources), self.budget.shares)
+        for (name, source), part in zip(self.sources.items(), parts, strict=True):
+            share = self.budget.shares.get(name)
+            tokens = part + carry if share is None or share.cap is None else min(part + carry, share.cap)
+            found = source.gather(request, Allowance(tokens=tokens, price=model.price))
+            used = sum(model.price(section) for section in found)
+            if used > tokens:
+                raise OverAllowance(name, used, tokens)
+            sections += found
+            spent[name] = used
+            carry += part - used
+        return sections, spent
+
+
+def step_sections(message: Message, results: Sequence[Result]) -> list[Section]:
+    """A model's calls and what they returned, as sections; one tool message per result."""
+    calls = Section(kind="step", source="loop", body=message, ref=message.id)
+    return [calls, *(_result_section(result) for result in results)]
+
+
+def choices_text(want: Choices) -> str:
+    """The set an answer has to come from, as the model reads it."""
+    lines = [f"- {choice.value}" + (f": {choice.about}" if choice.about else "") for choice in want.options]
+    return "Answer with exactly one of:\n" + "\n".join(lines)
+
+
+def _result_section(result: Result) -> Section:
+    body = Message(role="tool", parts=(result,))
+    return Section(kind="step", source="loop", body=body, ref=result.call_id, trust="untrusted")
+
+
+def _priced(section: Section, model: Model) -> Section:
+    return section.model_copy(update={"tokens": model.price(section)})
+
+
+def _fit_steps(steps: Sequence[Section], model: Model, room: int) -> list[Section]:
+    """All steps, with the results of the oldest clipped until they fit. Raises WindowTooSmall."""
+    priced = [_priced(section, model) for section in steps]
+    total = sum(section.tokens for section in priced)
+    for index, section in enumerate(priced):
+        if total <= room:
+            break
+        clipped = _priced(clip_result(section, model, max(0, section.tokens - (total - room))), model)
+        total += clipped.tokens - section.tokens
+        priced[index] = clipped
+    if total > room:
+        raise WindowTooSmall(total, room, "the open tool calls")
+    return priced
+
+
+def clip_result(section: Section, model: Model, tokens: int) -> Section:
+    """A tool result's section cut in its middle to about `tokens`; other sections as they are."""
+    if not isinstance(section.body, Message):
+        return section
+    parts = section.body.parts
+    if len(parts) != 1 or not isinstance(parts[0], Result):
+        return section
+
+    def fits(text: str) -> bool:
+        return model.price(_result_section(parts[0].model_copy(update={"text": text}))) <= tokens
+
+    return _result_section(parts[0].model_copy(update={"text": clip_middle(parts[0].text, fits)}))

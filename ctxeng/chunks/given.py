@@ -1,0 +1,28 @@
+"""The chunks a request brings, as a source: all if they fit, else the most relevant, in their given order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ctxeng.protocols import Allowance
+from ctxeng.retrieval.lexical import Lexical
+from ctxeng.turn import Request, Section
+
+
+@dataclass(frozen=True)
+class GivenChunks:
+    """`request.chunks`, ranked by BM25 against the query where they do not all fit."""
+
+    def gather(self, request: Request, allowance: Allowance) -> list[Section]:
+        """Sections in the order of `request.chunks`; what does not fit is left out whole."""
+        sections = [
+            Section(kind="chunk", source="chunks", body=chunk, ref=chunk.id, trust=chunk.trust)
+            for chunk in request.chunks
+        ]
+        priced = [allowance.priced(section) for section in sections]
+        if sum(section.tokens for section in priced) <= allowance.tokens:
+            return priced
+        scores = Lexical([f"{chunk.title}\n{chunk.text}" for chunk in request.chunks]).scores(request.query.text)
+        ranked = sorted(range(len(priced)), key=lambda index: (-scores[index], index))
+        kept = {section.ref for section in allowance.fill([sections[index] for index in ranked])}
+        return [section for section in priced if section.ref in kept]

@@ -1,0 +1,84 @@
+"""Learning without a model: a turn whose right answer is known becomes an entry, cue and meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from ctxeng.playbook.book import Playbook
+from ctxeng.playbook.delta import Add, Delta, Tag
+from ctxeng.playbook.entry import Entry, Provenance, mint
+from ctxeng.playbook.learners.evidence import SOLVED, lineage
+from ctxeng.protocols import Proposal
+from ctxeng.turn import Labelled, Observed, Trust, Turn, least_trust
+
+
+@dataclass(frozen=True)
+class OnboxReflector:
+    """Turns labelled turns, right or wrong, into entries: `when` is the cue, `text` what it means.
+
+    A turn that was only observed teaches its own answer where it scored full marks; an unlabelled one
+    teaches nothing. Entries that the answer cited are voted helpful where they said the right thing and
+    harmful where they said another.
+    """
+
+    cue: Callable[[str], str] = str.strip
+    section: str = "cases"
+    origin: Trust = "user"
+    name: str = field(default="onbox", init=False)
+
+    def propose(self, turns: Sequence[Turn], playbook: Playbook) -> Proposal:
+        """One Add per new case, one Tag per entry that was cited."""
+        deltas: list[Delta] = []
+        known = {(entry.when, entry.text) for entry in playbook.entries}
+        minted: set[str] = set()
+        for turn in turns:
+            meaning = right_answer(turn)
+            if meaning is None:
+                continue
+            deltas += self._votes(turn, meaning, playbook)
+            case = (self.cue(turn.request.query.text), meaning)
+            if case[0] and case not in known:
+                known.add(case)
+                new = mint(self.section, f"{turn.id}{case}", lambda each: each in playbook or each in minted)
+                minted.add(new)
+                deltas.append(self._add(new, case, turn))
+        return Proposal(tuple(deltas))
+
+    def _add(self, new: str, case: tuple[str, str], turn: Turn) -> Add:
+        trust = least_trust(self.origin, lineage(turn))
+        entry = Entry(
+            id=new,
+            kind="exemplar",
+            section=self.section,
+            when=case[0],
+            text=case[1],
+            status="candidate" if trust == "untrusted" else "active",
+        )
+        provenance = Provenance(turns=(turn.id,), strategy=self.name, model="onbox", trust=trust)
+        return Add(entry=entry, provenance=provenance, evidence=(turn.id,), by=self.name)
+
+    def _votes(self, turn: Turn, meaning: str, playbook: Playbook) -> list[Delta]:
+        own = {entry.id: entry for entry in playbook.own} if turn.answer and turn.answer.cited else {}
+        cited = [own[each] for each in dict.fromkeys(turn.answer.cited if turn.answer else ()) if each in own]
+        return [
+            Tag(
+                id=entry.id,
+                votes={"helpful" if entry.text == meaning else "harmful": 1},
+                evidence=(turn.id,),
+                by=self.name,
+            )
+            for entry in cited
+            if entry.kind == "exemplar"
+        ]
+
+
+def right_answer(turn: Turn) -> str | None:
+    """What the turn should have answered, as far as its feedback tells."""
+    match turn.feedback:
+        case Labelled(truth=truth):
+            target = truth.target[0] if isinstance(truth.target, list) and truth.target else truth.target
+            return str(target)
+        case Observed(score=score) if score >= SOLVED and turn.answer is not None:
+            return turn.answer.text
+    return None

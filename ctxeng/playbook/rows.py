@@ -1,0 +1,87 @@
+"""A persistent, ordered table of entries: a change costs the same in ten rows and in a million."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from rpds import HashTrieMap
+
+from ctxeng.playbook.entry import Entry, Provenance
+
+_MODULUS = 1 << 256
+
+
+class Row(NamedTuple):
+    """An entry with what stands beside it, and the ids in front of it and behind it ("": none)."""
+
+    entry: Entry
+    front: str
+    back: str
+    votes: Mapping[str, int]
+    provenance: Provenance
+
+
+def fingerprint(entry: Entry) -> int:
+    """The entry's sha256, of its JSON with fields in order and defaults left out."""
+    return int.from_bytes(hashlib.sha256(entry.model_dump_json(exclude_defaults=True).encode()).digest())
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The table. Order is a linked list; `digest` is the sum of all fingerprints, whatever the order."""
+
+    table: HashTrieMap[str, Row] = HashTrieMap()
+    first: str = ""
+    last: str = ""
+    digest: int = 0
+
+    def __iter__(self) -> Iterator[Row]:
+        name = self.first
+        while name:
+            row = self.table[name]
+            yield row
+            name = row.back
+
+    def insert(
+        self, entry: Entry, front: str | None, votes: Mapping[str, int], provenance: Provenance
+    ) -> Rows:
+        """With the entry behind the row `front`; None: at the end, "": first."""
+        front = self.last if front is None else front
+        back = self.table[front].back if front else self.first
+        table = self.table.insert(entry.id, Row(entry, front, back, votes, provenance))
+        if front:
+            table = table.insert(front, table[front]._replace(back=entry.id))
+        if back:
+            table = table.insert(back, table[back]._replace(front=entry.id))
+        return Rows(
+            table,
+            first=self.first if front else entry.id,
+            last=self.last if back else entry.id,
+            digest=(self.digest + fingerprint(entry)) % _MODULUS,
+        )
+
+    def remove(self, name: str) -> Rows:
+        """Without that row."""
+        row = self.table[name]
+        table = self.table.remove(name)
+        if row.front:
+            table = table.insert(row.front, table[row.front]._replace(back=row.back))
+        if row.back:
+            table = table.insert(row.back, table[row.back]._replace(front=row.front))
+        return Rows(
+            table,
+            first=self.first if row.front else row.back,
+            last=self.last if row.back else row.front,
+            digest=(self.digest - fingerprint(row.entry)) % _MODULUS,
+        )
+
+    def replace(self, row: Row) -> Rows:
+        """With another row of the same id in the same place."""
+        old = self.table[row.entry.id].entry
+        digest = self.digest
+        if row.entry is not old:
+            digest = (digest - fingerprint(old) + fingerprint(row.entry)) % _MODULUS
+        return Rows(self.table.insert(row.entry.id, row), self.first, self.last, digest)

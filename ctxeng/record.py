@@ -1,0 +1,98 @@
+"""Turns as JSON lines: append, read, replay."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ctxeng.errors import BadInput, UnknownTurn
+from ctxeng.turn import Scope, Turn
+
+
+@dataclass(frozen=True)
+class TurnLog:
+    """An append-only log of turns, and an Observer. The last line of an id is the one that counts."""
+
+    path: Path
+    _offsets: dict[str, int] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
+    _read: list[int] = field(default_factory=lambda: [0], init=False, repr=False, compare=False)
+
+    def observe(self, turn: Turn) -> None:
+        """Append the turn in one write, so that processes cannot mix their lines."""
+        line = turn.model_dump_json(exclude_defaults=True).encode() + b"\n"
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self._lock:
+            handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            try:
+                os.write(handle, line)
+            finally:
+                os.close(handle)
+
+    def get(self, turn_id: str) -> Turn:
+        """The turn of this id as last recorded. Raises UnknownTurn."""
+        self._index()
+        if turn_id not in self._offsets:
+            raise UnknownTurn(f"no turn {turn_id!r} in {self.path}")
+        with self.path.open("rb") as file:
+            file.seek(self._offsets[turn_id])
+            return _parse(self.path, 0, file.readline())
+
+    def __iter__(self) -> Iterator[Turn]:
+        """All turns, each once, as last recorded, in order of their first appearance."""
+        self._index()
+        if not self._offsets:
+            return
+        with self.path.open("rb") as file:
+            for offset in self._offsets.values():
+                file.seek(offset)
+                yield _parse(self.path, 0, file.readline())
+
+    def forget(self, scope: Scope) -> int:
+        """Remove every turn of this scope from the file; how many there were. Empty fields match anything."""
+        wanted = {key: value for key, value in scope.model_dump().items() if value}
+        turns = list(self)
+        kept = [t for t in turns if not wanted or any(getattr(t.request.scope, k) != v for k, v in wanted.items())]
+        lines = b"".join(turn.model_dump_json(exclude_defaults=True).encode() + b"\n" for turn in kept)
+        temporary = self.path.with_suffix(".tmp")
+        with self._lock:
+            temporary.write_bytes(lines)
+            temporary.replace(self.path)
+            self._offsets.clear()
+            self._read[0] = 0
+        return len(turns) - len(kept)
+
+    def _index(self) -> None:
+        """Note where each turn's last line starts; only what was appended since is read."""
+        with self._lock:
+            if not self.path.exists():
+                return
+            with self.path.open("rb") as file:
+                file.seek(self._read[0])
+                while line := file.readline():
+                    if not line.endswith(b"\n"):
+                        break  # a line that is still being written
+                    self._offsets[_turn_id(line)] = self._read[0]
+                    self._read[0] += len(line)
+
+
+def _turn_id(line: bytes) -> str:
+    head = line[: line.find(b",")] + b"}" if line.startswith(b'{"id":"') and b"," in line else line
+    try:
+        return str(json.loads(head)["id"])
+    except (json.JSONDecodeError, KeyError):
+        return ""
+
+
+def _parse(path: Path, number: int, line: bytes) -> Turn:
+    try:
+        return Turn.model_validate_json(line)
+    except ValidationError as error:
+        where = f"{path}:{number}" if number else str(path)
+        raise BadInput(f"{where}: not a turn: {error.errors()[0]['msg']}") from error

@@ -1,0 +1,1 @@
+"""Shortening and splitting text; knows nothing of models."""

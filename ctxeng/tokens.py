@@ -1,0 +1,165 @@
+"""Counting tokens: tiktoken vocabularies found offline, Hugging Face tokenizer files, a calibrated estimate."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
+
+from ctxeng.errors import MissingExtra
+
+# tiktoken caches a vocabulary under the sha1 of its address; with the file there, nothing is fetched
+VOCABULARIES = {
+    "o200k_base": "fb374d419588a4632f3f557e76b4b70aebbca790",
+    "cl100k_base": "9b5ad71b2ce5302211f9c61530b329a4922fc6a4",
+    "p50k_base": "ec7223a39ce59f226a68acc30dc1af2788490e15",
+}
+_CACHED_CHARS = 8_192  # longer texts are counted anew: they seldom repeat and would fill the cache
+_ESTIMATE_PARTS = re.compile(r"[A-Za-z]+|[0-9]+|[ \t]+|[^A-Za-z0-9 \t]")
+
+
+class Counter(Protocol):
+    """Counts tokens of a text; `exact` is false where the count is an estimate."""
+
+    @property
+    def name(self) -> str:
+        """What counts."""
+        ...
+
+    @property
+    def exact(self) -> bool:
+        """Whether the count is the model's own."""
+        ...
+
+    def count(self, text: str) -> int:
+        """Tokens of the text alone, with no special tokens around it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Overhead:
+    """Tokens that providers bill around the text: per message, per reply, per tool, once for any tools.
+
+    The defaults are OpenAI's: three per message and one for its role, three that prime the reply.
+    """
+
+    message: int = 4
+    priming: int = 3
+    tool: int = 8
+    tools: int = 12
+
+
+def remembered(count: Callable[[str], int]) -> Callable[[str], int]:
+    """The same count, remembered for short texts (entries and messages come back every turn)."""
+    short = lru_cache(maxsize=65_536)(count)
+    return lambda text: short(text) if len(text) <= _CACHED_CHARS else count(text)
+
+
+@dataclass(frozen=True)
+class Exact:
+    """A counter that agrees with the model's own tokenizer."""
+
+    name: str
+    count: Callable[[str], int] = field(repr=False)
+    exact: bool = True
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Characters weighed by class, times a margin; calibrate it with what a provider billed."""
+
+    margin: float = 1.2
+    name: str = "estimate"
+    exact: bool = False
+
+    def count(self, text: str) -> int:
+        """An upper guess in tokens; never more than the UTF-8 bytes plus one."""
+        return min(int(self.margin * _raw_estimate(text)) + 1, len(text.encode()) + 1) if text else 0
+
+    def calibrated(self, billed: Iterable[tuple[int, str]]) -> Estimate:
+        """The estimate with its margin set so that it covers every (tokens billed, text) seen, plus 5 %."""
+        ratios = [tokens / max(1.0, _raw_estimate(text)) for tokens, text in billed]
+        return Estimate(margin=1.05 * max(ratios)) if ratios else self
+
+
+@lru_cache(maxsize=65_536)
+def _raw_estimate(text: str) -> float:
+    total = 0.0
+    for part in _ESTIMATE_PARTS.findall(text):
+        if part[0].isascii() and part[0].isalpha():
+            total += 1 + (len(part) - 1) // 6
+        elif part[0].isascii() and part[0].isdigit():
+            total += (len(part) + 2) // 3
+        elif part[0] in " \t":
+            total += 0 if len(part) == 1 else 1  # one space belongs to the word after it
+        else:
+            total += 1 if part.isascii() else max(1.0, len(part.encode()) / 2)
+    return total
+
+
+@lru_cache
+def tiktoken_counter(encoding: str) -> Counter | None:
+    """Exact counts of a tiktoken encoding, or None where its vocabulary is not on this machine."""
+    folder = vocabulary_folder(encoding)
+    if folder is None:
+        return None
+    import tiktoken  # noqa: PLC0415 - 0.1 s, and only where a vocabulary was found
+
+    with _tiktoken_cache(folder):
+        loaded = tiktoken.get_encoding(encoding)
+    return Exact(f"tiktoken:{encoding}", remembered(lambda text: len(loaded.encode_ordinary(text))))
+
+
+def vocabulary_folder(encoding: str) -> Path | None:
+    """Where the vocabulary lies offline: the user's tiktoken cache, or the copy inside litellm."""
+    candidates = [Path(found) for name in ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR") if (found := os.environ.get(name))]
+    litellm = importlib.util.find_spec("litellm")
+    if litellm is not None and litellm.origin is not None:
+        candidates.append(Path(litellm.origin).parent / "litellm_core_utils" / "tokenizers")
+    name = VOCABULARIES.get(encoding, "")
+    return next((folder for folder in candidates if name and (folder / name).is_file()), None)
+
+
+@contextmanager
+def _tiktoken_cache(folder: Path) -> Iterator[None]:
+    before = os.environ.get("TIKTOKEN_CACHE_DIR")
+    os.environ["TIKTOKEN_CACHE_DIR"] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["TIKTOKEN_CACHE_DIR"]
+        else:
+            os.environ["TIKTOKEN_CACHE_DIR"] = before
+
+
+@lru_cache
+def tokenizer_counter(path: Path) -> Counter:
+    """Exact counts of a Hugging Face `tokenizer.json` (the file or its folder). Raises MissingExtra."""
+    try:
+        from tokenizers import Tokenizer  # noqa: PLC0415 - an optional dependency
+    except ImportError as error:
+        raise MissingExtra("onbox", "tokenizers") from error
+    loaded = Tokenizer.from_file(str(path / "tokenizer.json" if path.is_dir() else path))
+    loaded.no_truncation()  # sentence encoders ship a file that cuts and pads
+    loaded.no_padding()
+    return Exact(
+        f"tokenizer:{path.name}",
+        remembered(lambda text: len(loaded.encode(text, add_special_tokens=False).ids)),
+    )
+
+
+def counter_for(model: str) -> Counter:
+    """The best counter on this machine for a model id: exact where its vocabulary is here, else an estimate."""
+    family = model.removeprefix("openai/").removeprefix("azure/")
+    if re.match(r"(gpt-3|gpt-4(?!o|\.1|\.5)|text-embedding)", family):
+        return tiktoken_counter("cl100k_base") or Estimate()
+    if re.match(r"(gpt-|o\d|chatgpt)", family):
+        return tiktoken_counter("o200k_base") or Estimate()
+    return Estimate()

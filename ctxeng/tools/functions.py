@@ -1,0 +1,87 @@
+"""Python functions as tools: their schema from the signature, their calls run with errors as results."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError, create_model
+
+from ctxeng.turn import Call, Result, Scope, Tool
+
+
+@dataclass(frozen=True)
+class Functions:
+    """A runner over plain functions, sync or async. A parameter named `scope` receives the turn's scope."""
+
+    functions: Mapping[str, Callable[..., Any]]
+
+    @classmethod
+    def of(cls, *functions: Callable[..., Any]) -> Functions:
+        """A runner over these functions, each under its own name."""
+        return cls({function.__name__: function for function in functions})
+
+    @property
+    def tools(self) -> tuple[Tool, ...]:
+        """The functions as tools a model may call: name, first paragraph of the docstring, JSON Schema."""
+        return tuple(as_tool(name, function) for name, function in self.functions.items())
+
+    def run(self, call: Call, scope: Scope) -> Result:
+        """The call's result. What the function raises becomes a result with `is_error`."""
+        return asyncio.run(self.arun(call, scope))
+
+    async def arun(self, call: Call, scope: Scope) -> Result:
+        """The same, awaited; a sync function runs in a worker thread."""
+        function = self.functions.get(call.name)
+        if function is None:
+            return _failed(call, f"no tool named {call.name!r}; there are: {', '.join(self.functions)}")
+        if call.malformed:
+            return _failed(call, f"the arguments are not valid JSON: {call.malformed}")
+        try:
+            arguments = _arguments(function, call.arguments)
+        except ValidationError as error:
+            return _failed(call, f"bad arguments: {error}")
+        if "scope" in inspect.signature(function).parameters:
+            arguments["scope"] = scope
+        try:
+            if inspect.iscoroutinefunction(function):
+                value = await function(**arguments)
+            else:
+                value = await asyncio.to_thread(function, **arguments)
+        except Exception as error:  # noqa: BLE001 - a tool may raise anything, and the model is told what
+            return _failed(call, f"{type(error).__name__}: {error}")
+        return Result(call_id=call.id, text=value if isinstance(value, str) else _dumped(value))
+
+
+def as_tool(name: str, function: Callable[..., Any]) -> Tool:
+    """A function as a tool: its signature becomes the JSON Schema of its parameters."""
+    schema = _model(function).model_json_schema()
+    about = (inspect.getdoc(function) or "").split("\n\n")[0].replace("\n", " ")
+    return Tool(name=name, description=about, parameters={k: v for k, v in schema.items() if k != "title"})
+
+
+def _model(function: Callable[..., Any]) -> Any:
+    hints = get_type_hints(function)
+    fields: dict[str, Any] = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name != "scope":
+            default = ... if parameter.default is parameter.empty else parameter.default
+            fields[name] = (hints.get(name, Any), default)
+    return create_model(function.__name__, **fields)
+
+
+def _arguments(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    checked = _model(function).model_validate(dict(given))
+    return {name: getattr(checked, name) for name in checked.model_fields_set}
+
+
+def _dumped(value: object) -> str:
+    return json.dumps(TypeAdapter(type(value)).dump_python(value, mode="json"), ensure_ascii=False)
+
+
+def _failed(call: Call, why: str) -> Result:
+    return Result(call_id=call.id, text=why, is_error=True)
