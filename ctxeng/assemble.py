@@ -13,6 +13,7 @@ from ctxeng.text.clip import clip_middle
 from ctxeng.turn import Ask, Choices, Context, Message, Request, Result, Section
 
 _FRAME = 96  # tokens for the headings above notes and documents; the check on the whole prompt is exact
+_CLEARLY = 0.95  # of the limit: below it the sum of the pieces' prices is proof enough
 _ROUNDS = 4  # re-assemblies after which a counter that disagrees with itself is given up on
 
 
@@ -34,6 +35,8 @@ class Assembler:
         target = limit
         for _ in range(_ROUNDS):
             context = self._once(request, model, ask, steps, target)
+            if context.tokens <= limit * _CLEARLY:
+                return context.model_copy(update={"limit": limit})
             over = model.price_context(context) - limit
             if over <= 0:
                 return context.model_copy(update={"limit": limit})

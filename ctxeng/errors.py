@@ -22,9 +22,10 @@ CtxengError
  |   +- CassetteMiss        nothing recorded for this request
  |   +- Cancelled           the caller asked to stop
  +- UnknownTurn             no such turn in the log
+ +- ApprovalNeeded          a person has to decide before the turn goes on
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 class CtxengError(Exception):
@@ -146,3 +147,14 @@ class Cancelled(ModelError):
 
 class UnknownTurn(CtxengError):
     """No such turn in the log."""
+
+
+class ApprovalNeeded(CtxengError):
+    """A person has to decide before a turn, or learning from it, goes on.
+
+    `waiting` maps what waits (a tool call's id, or "deltas") to what it is.
+    """
+
+    def __init__(self, turn: str, waiting: Mapping[str, object]) -> None:
+        super().__init__(f"turn {turn} waits for a person's approval of: {', '.join(waiting)}")
+        self.turn, self.waiting = turn, dict(waiting)

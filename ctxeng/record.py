@@ -5,14 +5,48 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from pydantic import ValidationError
 
 from ctxeng.errors import BadInput, UnknownTurn
 from ctxeng.turn import Scope, Turn
+
+
+class Turns(Protocol):
+    """Finished turns, to be found again by id."""
+
+    def observe(self, turn: Turn) -> None:
+        """Keep the turn, or its newer state."""
+        ...
+
+    def get(self, turn_id: str) -> Turn:
+        """The turn of this id as last kept. Raises UnknownTurn."""
+        ...
+
+
+@dataclass(frozen=True)
+class RecentTurns:
+    """The last `count` turns, in memory: the log of those who keep none on disk."""
+
+    count: int = 1_000
+    _turns: OrderedDict[str, Turn] = field(default_factory=OrderedDict, init=False, repr=False, compare=False)
+
+    def observe(self, turn: Turn) -> None:
+        """Keep the turn; the oldest goes when there are more than `count`."""
+        self._turns[turn.id] = turn
+        while len(self._turns) > self.count:
+            self._turns.popitem(last=False)
+
+    def get(self, turn_id: str) -> Turn:
+        """The turn of this id. Raises UnknownTurn."""
+        if turn_id not in self._turns:
+            raise UnknownTurn(f"no turn {turn_id!r} among the last {len(self._turns)}")
+        return self._turns[turn_id]
 
 
 @dataclass(frozen=True)
@@ -26,7 +60,7 @@ class TurnLog:
 
     def observe(self, turn: Turn) -> None:
         """Append the turn in one write, so that processes cannot mix their lines."""
-        line = turn.model_dump_json(exclude_defaults=True).encode() + b"\n"
+        line = turn.model_dump_json().encode() + b"\n"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._lock:
             handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -59,7 +93,7 @@ class TurnLog:
         wanted = {key: value for key, value in scope.model_dump().items() if value}
         turns = list(self)
         kept = [t for t in turns if not wanted or any(getattr(t.request.scope, k) != v for k, v in wanted.items())]
-        lines = b"".join(turn.model_dump_json(exclude_defaults=True).encode() + b"\n" for turn in kept)
+        lines = b"".join(turn.model_dump_json().encode() + b"\n" for turn in kept)
         temporary = self.path.with_suffix(".tmp")
         with self._lock:
             temporary.write_bytes(lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from types import MappingProxyType
 
 from rpds import HashTrieMap
@@ -22,15 +23,17 @@ class Playbook:
     """One version of a playbook. Two are equal when entries, order, votes and provenance are."""
 
     name: str = "playbook"
-    rows: Rows = Rows()
+    rows: Rows = field(default_factory=Rows)
     fixed: Mapping[str, Entry] = field(default_factory=lambda: MappingProxyType({}))
-    gone: HashTrieMap[str, Add] = field(default=HashTrieMap(), compare=False, repr=False)
+    gone: HashTrieMap[str, Add] = field(default_factory=HashTrieMap, compare=False, repr=False)
     schema: int = SCHEMA
     _own: list[tuple[Entry, ...]] = field(default_factory=list, init=False, compare=False, repr=False)
 
     @classmethod
-    def of(cls, entries: Iterable[Entry], name: str = "playbook", extended: Iterable[Entry] = ()) -> Playbook:
-        """A playbook of these entries, without votes; `extended` are read-only. ValueError for an id twice."""
+    def of(
+        cls, entries: Iterable[Entry], name: str = "playbook", extended: Iterable[Entry] = ()
+    ) -> Playbook:
+        """A playbook of these entries without votes; `extended` are read-only. ValueError for a double id."""
         fixed: dict[str, Entry] = {}
         for entry in extended:
             if entry.id in fixed:
@@ -94,16 +97,19 @@ class Playbook:
         """
         stage = Stage(self.rows, self.gone, self.fixed, by)
         results: list[str] = []
-        inverse: list[Delta] = []
+        inverse: list[tuple[Delta, ...]] = []
         for delta in deltas:
             outcome = change(stage, delta)
             stage = outcome.stage
             results.append(outcome.code)
-            inverse[:0] = outcome.inverse
+            inverse.append(outcome.inverse)
         if not _HARMLESS.issuperset(results):
             raise DeltaRefused(results)
-        playbook = Playbook(self.name, stage.rows, self.fixed, stage.gone, self.schema)
-        return Applied(playbook, tuple(inverse), tuple(results))
+        return Applied(self.staged(stage), tuple(chain.from_iterable(reversed(inverse))), tuple(results))
+
+    def staged(self, stage: Stage) -> Playbook:
+        """This playbook with the rows that a batch of changes led to."""
+        return Playbook(self.name, stage.rows, self.fixed, stage.gone, self.schema)
 
     def renamed(self, name: str) -> Playbook:
         """The same entries under another name."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from rpds import HashTrieMap
 
-from ctxeng.playbook.delta import PERSON, Add, Delta, Merge, Redact, Remove, Tag, Update, targets
+from ctxeng.playbook.delta import Add, Delta, Merge, Redact, Remove, Tag, Update, by_person, targets
 from ctxeng.playbook.entry import Entry, unite
-from ctxeng.playbook.rows import Row, Rows
+from ctxeng.playbook.rows import Row, Rows, rewritten
 
 Code = Literal[
     "ok", "no-change", "unknown-id", "duplicate-id", "reused-id", "invalid", "frozen", "read-only"
@@ -18,8 +17,7 @@ Code = Literal[
 REDACTED = "[redacted]"
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(NamedTuple):
     """Rows on their way through a batch; `gone` keeps what was removed, as the delta that restores it."""
 
     rows: Rows
@@ -28,8 +26,7 @@ class Stage:
     by: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What one delta did; with a code other than "ok" the stage is the old one."""
 
     stage: Stage
@@ -39,12 +36,25 @@ class Outcome:
 
 def change(stage: Stage, delta: Delta) -> Outcome:
     """The stage after this delta, or the code that says why it does not apply."""
-    if any(name in stage.fixed for name in targets(delta)):
-        return Outcome(stage, "duplicate-id" if isinstance(delta, Add) else "read-only")
-    if not isinstance(delta, Add) and any(name not in stage.rows.table for name in targets(delta)):
-        return Outcome(stage, "unknown-id")
-    if not (stage.by.startswith(PERSON) or delta.by.startswith(PERSON)) and _needs_person(stage.rows, delta):
-        return Outcome(stage, "frozen")
+    code = _refusal(stage, delta)
+    return Outcome(stage, code) if code else _changed(stage, delta)
+
+
+def _refusal(stage: Stage, delta: Delta) -> Code | None:
+    """Why nobody, or not this one, may make such a change to these entries."""
+    names = targets(delta)
+    if stage.fixed and not stage.fixed.keys().isdisjoint(names):
+        return "duplicate-id" if isinstance(delta, Add) else "read-only"
+    if not isinstance(delta, Add):
+        for name in names:
+            if name not in stage.rows.table:
+                return "unknown-id"
+    if _needs_person(stage.rows, delta) and not by_person(delta, stage.by):
+        return "frozen"
+    return None
+
+
+def _changed(stage: Stage, delta: Delta) -> Outcome:
     match delta:
         case Add():
             return _add(stage, delta)
@@ -67,10 +77,12 @@ def _needs_person(rows: Rows, delta: Delta) -> bool:
             return False
         case Add():
             return delta.entry.status == "frozen"
-        case Update(status="frozen"):
-            return True
-        case _:
-            return any(rows.table[name].entry.status == "frozen" for name in targets(delta))
+        case Update():
+            return delta.status == "frozen" or rows.table[delta.id].entry.status == "frozen"
+        case Remove():
+            return rows.table[delta.id].entry.status == "frozen"
+        case Merge():
+            return any(rows.table[name].entry.status == "frozen" for name in delta.ids)
 
 
 def _add(stage: Stage, delta: Add) -> Outcome:
@@ -92,11 +104,9 @@ def _update(stage: Stage, delta: Update) -> Outcome:
     fields = {name: value for name, value in delta.fields.items() if getattr(row.entry, name) != value}
     if not fields:
         return Outcome(stage, "no-change")
-    entry = row.entry.model_copy(update=fields)
-    inverse = Update.model_validate(
-        {"id": delta.id, "by": delta.by, **{name: getattr(row.entry, name) for name in fields}}
-    )
-    return _with(stage, row._replace(entry=entry), inverse)
+    old = {name: getattr(row.entry, name) for name in fields}
+    inverse = Update.model_validate({"id": delta.id, "by": delta.by, **old})
+    return _with(stage, rewritten(row, row.entry.model_copy(update=fields)), inverse)
 
 
 def _merge(stage: Stage, delta: Merge) -> Outcome:
@@ -107,8 +117,8 @@ def _merge(stage: Stage, delta: Merge) -> Outcome:
     votes = dict(into.votes)
     for row in others:
         votes = _summed(votes, row.votes)
-    merged = into._replace(
-        entry=into.entry.model_copy(update=fields) if fields else into.entry,
+    merged = rewritten(into, into.entry.model_copy(update=fields)) if fields else into
+    merged = merged._replace(
         votes=votes,
         provenance=unite(into.provenance, *(row.provenance for row in others), parents=delta.others),
     )
@@ -118,7 +128,7 @@ def _merge(stage: Stage, delta: Merge) -> Outcome:
         stage = outcome.stage
         inverse = [*outcome.inverse, *inverse]
     into = stage.rows.table[delta.into]  # its neighbours may just have gone
-    back = [Remove(id=delta.into, by=delta.by), _restoring(into, delta.by)]
+    back: list[Delta] = [Remove(id=delta.into, by=delta.by), _restoring(into, delta.by)]
     merged = merged._replace(front=into.front, back=into.back)
     return Outcome(
         Stage(stage.rows.replace(merged), stage.gone, stage.fixed, stage.by), "ok", (*back, *inverse)
@@ -148,11 +158,11 @@ def _redact(stage: Stage, delta: Redact) -> Outcome:
     rows, gone = stage.rows, stage.gone
     if delta.id:
         row = rows.table[delta.id]
-        rows = rows.replace(row._replace(entry=blanked(row.entry)))
+        rows = rows.replace(rewritten(row, blanked(row.entry)))
     else:
         for row in rows:
             entry = scrubbed(row.entry, delta.pattern)
-            rows = rows if entry is row.entry else rows.replace(rows.table[entry.id]._replace(entry=entry))
+            rows = rows if entry is row.entry else rows.replace(rewritten(row, entry))
         for name, add in gone.items():
             entry = scrubbed(add.entry, delta.pattern)
             if entry is not add.entry:

@@ -28,7 +28,7 @@ class Add(Change):
     op: Literal["add"] = "add"
     entry: Entry
     after: str | None = None
-    votes: dict[Counter, Annotated[int, Field(ge=0)]] = {}
+    votes: dict[Counter, Annotated[int, Field(ge=0)]] = Field(default={})
     provenance: Provenance = Provenance()
     restore: bool = False  # an id once used comes back in an inverse, and nowhere else
 
@@ -126,3 +126,8 @@ def targets(delta: Delta) -> tuple[str, ...]:
             return ()
         case Update() | Remove() | Tag() | Redact():
             return (delta.id,)
+
+
+def by_person(delta: Delta, by: str = "") -> bool:
+    """Whether a person proposed it, or `by`, who answers for it, is one."""
+    return delta.by.startswith(PERSON) or by.startswith(PERSON)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from rpds import HashTrieMap
@@ -22,6 +22,7 @@ class Row(NamedTuple):
     back: str
     votes: Mapping[str, int]
     provenance: Provenance
+    hashed: int  # the entry's fingerprint, so that removing it need not hash it again
 
 
 def fingerprint(entry: Entry) -> int:
@@ -33,7 +34,7 @@ def fingerprint(entry: Entry) -> int:
 class Rows:
     """The table. Order is a linked list; `digest` is the sum of all fingerprints, whatever the order."""
 
-    table: HashTrieMap[str, Row] = HashTrieMap()
+    table: HashTrieMap[str, Row] = field(default_factory=HashTrieMap)
     first: str = ""
     last: str = ""
     digest: int = 0
@@ -51,7 +52,8 @@ class Rows:
         """With the entry behind the row `front`; None: at the end, "": first."""
         front = self.last if front is None else front
         back = self.table[front].back if front else self.first
-        table = self.table.insert(entry.id, Row(entry, front, back, votes, provenance))
+        hashed = fingerprint(entry)
+        table = self.table.insert(entry.id, Row(entry, front, back, votes, provenance, hashed))
         if front:
             table = table.insert(front, table[front]._replace(back=entry.id))
         if back:
@@ -60,7 +62,7 @@ class Rows:
             table,
             first=self.first if front else entry.id,
             last=self.last if back else entry.id,
-            digest=(self.digest + fingerprint(entry)) % _MODULUS,
+            digest=(self.digest + hashed) % _MODULUS,
         )
 
     def remove(self, name: str) -> Rows:
@@ -75,13 +77,15 @@ class Rows:
             table,
             first=self.first if row.front else row.back,
             last=self.last if row.back else row.front,
-            digest=(self.digest - fingerprint(row.entry)) % _MODULUS,
+            digest=(self.digest - row.hashed) % _MODULUS,
         )
 
     def replace(self, row: Row) -> Rows:
-        """With another row of the same id in the same place."""
-        old = self.table[row.entry.id].entry
-        digest = self.digest
-        if row.entry is not old:
-            digest = (digest - fingerprint(old) + fingerprint(row.entry)) % _MODULUS
+        """With another row of the same id in the same place; `rewritten` makes one of another entry."""
+        digest = (self.digest - self.table[row.entry.id].hashed + row.hashed) % _MODULUS
         return Rows(self.table.insert(row.entry.id, row), self.first, self.last, digest)
+
+
+def rewritten(row: Row, entry: Entry) -> Row:
+    """The row with another entry of the same id."""
+    return row._replace(entry=entry, hashed=fingerprint(entry))

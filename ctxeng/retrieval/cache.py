@@ -66,6 +66,9 @@ class VectorCache:
                 self._file.close()
             self._file = None
 
+    def __del__(self) -> None:
+        self.close()
+
     def _remember(self, vectors: Vectors) -> None:
         self._memory.update(vectors)
         excess = len(self._memory) - self.limit

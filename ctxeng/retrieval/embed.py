@@ -81,6 +81,11 @@ class Embedder:
             return np.empty((0, self.dim), dtype=np.float32)
         return np.stack([known[key] for key in keys])
 
+    def close(self) -> None:
+        """Let go of the cache file; the next use opens it again."""
+        if "_known" in vars(self):
+            self._known.close()
+
     @cached_property
     def path(self) -> Path:
         """The folder the model is in. Raises MissingExtra where there is none, BadInput for a wrong one."""
@@ -156,9 +161,10 @@ class Embedder:
         return hashlib.sha256(self._fingerprint + text.encode("utf-8", "surrogatepass")).digest()
 
     def _encode(self, texts: list[str]) -> NDArray[np.float32]:
+        valid = [text.encode("utf-8", "replace").decode() for text in texts]  # no halves of surrogate pairs
         with self._lock:  # the tokenizer's padding is state of its own
             found = self._model.encode(
-                texts, batch_size=self.batch, normalize_embeddings=True, show_progress_bar=False
+                valid, batch_size=self.batch, normalize_embeddings=True, show_progress_bar=False
             )
         return np.asarray(found, dtype=np.float32)
 

@@ -2,6 +2,7 @@ import multiprocessing
 import sqlite3
 
 import numpy as np
+
 from ctxeng.retrieval.cache import VectorCache
 
 

@@ -3,6 +3,7 @@ import time
 
 import numpy as np
 import pytest
+
 from ctxeng.retrieval.lexical import Lexical, best
 
 TEXTS = ["refund after thirty days", "reset the password", "shipping to Norway", "password rules"]

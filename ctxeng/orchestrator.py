@@ -1,0 +1,246 @@
+"""Two LangGraph graphs behind four verbs: invoke, stream, resume, feedback. Read fourth."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+from uuid import uuid4
+
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.types import Command
+
+from ctxeng.errors import ApprovalNeeded, BadInput, CtxengError
+from ctxeng.learn import Learned, Learning
+from ctxeng.learn_graph import FEEDBACK, LearnGraph, learned
+from ctxeng.protocols import Event
+from ctxeng.record import Turns
+from ctxeng.steps import REMOVABLE, Steps
+from ctxeng.storage.bodies import Bodies
+from ctxeng.turn import Ask, Feedback, FreeText, Observed, Request, Truth, Turn, Unlabelled, Want, user
+from ctxeng.turn_graph import Leaf, TurnGraph, TurnState
+
+
+@dataclass(frozen=True)
+class Orchestrator:
+    """Assembles windows, runs turns and learns from feedback.
+
+    `log` keeps finished turns, `learning` is what feedback feeds; without it, feedback is an error.
+    A `checkpointer` (LangGraph's) makes turns resumable and approvals possible across processes.
+    `without` removes nodes. Close it, or use it as a context manager: that commits the playbook.
+    """
+
+    steps: Steps
+    log: Turns
+    learning: Learning | None = None
+    checkpointer: Any = None
+    bodies: Bodies = field(default_factory=Bodies)
+    without: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        unknown = self.without - set(REMOVABLE)
+        if unknown:
+            raise BadInput(f"cannot remove node {', '.join(sorted(unknown))}; removable: {', '.join(REMOVABLE)}")
+
+    def invoke(
+        self,
+        request: Request | str,
+        *,
+        want: Want | None = None,
+        ask: Ask | None = None,
+        turn_id: str = "",
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Turn:
+        """One turn, finished. Raises ModelError, WindowTooSmall, ApprovalNeeded; a failed turn is logged."""
+        start = self._start(request, want, ask, turn_id)
+        try:
+            state = self._graph("sync").invoke(start, self._config(start["turn"], cancelled))
+        except CtxengError as error:
+            self._failed(start, error)
+            raise
+        return self._finished(state)
+
+    async def ainvoke(
+        self,
+        request: Request | str,
+        *,
+        want: Want | None = None,
+        ask: Ask | None = None,
+        turn_id: str = "",
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Turn:
+        """The same, awaited; cancelling the task cancels the model's call."""
+        start = self._start(request, want, ask, turn_id)
+        try:
+            state = await self._graph("async").ainvoke(start, self._config(start["turn"], cancelled))
+        except CtxengError as error:
+            self._failed(start, error)
+            raise
+        return self._finished(state)
+
+    def stream(self, request: Request | str, *, want: Want | None = None, ask: Ask | None = None) -> Iterator[Event | Turn]:
+        """Events as they happen (text, thinking, call, usage, node), and the finished turn last."""
+        start = self._start(request, want, ask, "")
+        config = self._config(start["turn"], None)
+        state: dict[str, Any] = dict(start)
+        for mode, item in self._graph("sync").stream(start, config, stream_mode=["custom", "updates", "values"]):
+            if mode == "values":
+                state = item
+            else:
+                yield from _events(mode, item)
+        yield self._finished(state)
+
+    async def astream(
+        self, request: Request | str, *, want: Want | None = None, ask: Ask | None = None
+    ) -> AsyncIterator[Event | Turn]:
+        """The same, awaited."""
+        start = self._start(request, want, ask, "")
+        config = self._config(start["turn"], None)
+        state: dict[str, Any] = dict(start)
+        graph = self._graph("async")
+        async for mode, item in graph.astream(start, config, stream_mode=["custom", "updates", "values"]):
+            if mode == "values":
+                state = item
+            else:
+                for event in _events(mode, item):
+                    yield event
+        yield self._finished(state)
+
+    def resume(self, turn_id: str, decisions: Mapping[str, bool | str] | None = None) -> Turn:
+        """Go on with a turn that was interrupted: by a crash, or by calls that wait for approval.
+
+        `decisions` maps a call's id to True, or to the reason it was refused for.
+        """
+        if self.checkpointer is None:
+            raise BadInput("resuming a turn needs a checkpointer")
+        config = self._config(turn_id, None)
+        waiting = {
+            pause.id: decisions.get(pause.value["call"]["id"], "not decided")
+            for task in self._graph("sync").get_state(config).tasks
+            for pause in task.interrupts
+        } if decisions is not None else {}
+        state = self._graph("sync").invoke(Command(resume=waiting) if waiting else None, config)
+        return self._finished(state)
+
+    def feedback(
+        self,
+        turn_id: str,
+        *,
+        truth: Any = None,
+        score: float | None = None,
+        evidence: str = "",
+        comment: str = "",
+    ) -> Learned:
+        """Learn from a turn, now or days later: a truth, an observed score from 0 to 1, or a comment.
+
+        Raises UnknownTurn, and ApprovalNeeded where `approve: human` waits for `approve(turn_id, ...)`.
+        """
+        given: Feedback | None = None
+        if score is not None:
+            given = Observed(score=score, evidence=evidence)
+        elif truth is None:
+            given = Unlabelled(comment=comment)
+        start = {
+            "turn": turn_id,
+            "truth": Truth(target=truth).model_dump(mode="json") if truth is not None else None,
+            "feedback": FEEDBACK.dump_python(given, mode="json") if given else None,
+        }
+        return self._learned(turn_id, start)
+
+    def approve(self, turn_id: str, decision: bool | list[int]) -> Learned:
+        """Accept what a turn taught (True), some of its deltas (their indices), or none of them (False)."""
+        return self._learned(turn_id, Command(resume=decision))
+
+    @cached_property
+    def graph(self) -> Any:
+        """The turn graph for use inside your own: input `start(...)`, output read by `turn_of(...)`."""
+        return self._turns.compile("both")
+
+    def start(self, request: Request | str, *, want: Want | None = None, ask: Ask | None = None) -> TurnState:
+        """The state to put into `graph`."""
+        return self._start(request, want, ask, "")
+
+    def turn_of(self, state: Mapping[str, Any]) -> Turn:
+        """The finished turn in a state that came out of `graph`."""
+        return self._turns.finished(state)
+
+    def close(self) -> None:
+        """Commit the playbook's YAML."""
+        if self.learning is not None:
+            self.learning.store.close()
+
+    def __enter__(self) -> Orchestrator:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @cached_property
+    def _turns(self) -> TurnGraph:
+        return TurnGraph(self.steps, self.bodies, self.without, self._versions)
+
+    @cached_property
+    def _compiled(self) -> dict[Leaf, Any]:
+        return {}
+
+    @cached_property
+    def _compiling(self) -> threading.Lock:
+        return threading.Lock()
+
+    @cached_property
+    def _learn_graph(self) -> Any:
+        if self.learning is None:
+            raise BadInput("this orchestrator does not learn: its settings name no playbook")
+        return LearnGraph(self.learning, self.log).compile(self.checkpointer or InMemorySaver())
+
+    def _graph(self, leaf: Leaf) -> Any:
+        with self._compiling:
+            if leaf not in self._compiled:
+                self._compiled[leaf] = self._turns.compile(leaf, self.checkpointer)
+            return self._compiled[leaf]
+
+    def _versions(self) -> tuple[str, ...]:
+        if self.learning is None:
+            return ()
+        playbook = self.learning.store.playbook
+        return (f"{playbook.name}@{playbook.version}",)
+
+    def _start(self, request: Request | str, want: Want | None, ask: Ask | None, turn_id: str) -> TurnState:
+        request = Request(query=user(request)) if isinstance(request, str) else request
+        if ask is None:
+            ask = Ask(max_tokens=self.steps.budget.reply, want=want or FreeText())
+        elif want is not None:
+            ask = ask.model_copy(update={"want": want})
+        return self._turns.start(turn_id or uuid4().hex[:16], request, ask)
+
+    def _config(self, turn: str, cancelled: Callable[[], bool] | None) -> dict[str, Any]:
+        # a thread per turn: its checkpoints grow with the turn, never with those before it
+        limit = 10 + 4 * self.steps.max_steps
+        return {"configurable": {"thread_id": turn, "cancelled": cancelled}, "recursion_limit": limit}
+
+    def _finished(self, state: Mapping[str, Any]) -> Turn:
+        pauses = state.get("__interrupt__", ())
+        if pauses:
+            raise ApprovalNeeded(state["turn"], {p.value["call"]["id"]: p.value["call"] for p in pauses})
+        return self._turns.finished(state)
+
+    def _failed(self, start: TurnState, error: CtxengError) -> None:
+        turn = self._turns.finished(start).model_copy(update={"error": f"{type(error).__name__}: {error}"})
+        for observer in self.steps.observers:
+            observer.observe(turn)
+
+    def _learned(self, turn_id: str, given: Any) -> Learned:
+        state = self._learn_graph.invoke(given, {"configurable": {"thread_id": f"learn:{turn_id}"}})
+        pauses = state.get("__interrupt__", ())
+        if pauses:
+            raise ApprovalNeeded(turn_id, {"deltas": pauses[0].value["deltas"]})
+        return learned(state)
+
+
+def _events(mode: str, item: Any) -> Iterator[Event]:
+    if mode == "custom":
+        yield item
+    else:
+        yield from (Event(type="node", node=name) for name in item if name != "__interrupt__")

@@ -1,0 +1,240 @@
+"""One YAML file becomes an Orchestrator; the only reader of environment variables."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from ctxeng.assemble import Assembler
+from ctxeng.budget import Budget, Share
+from ctxeng.chunks.given import GivenChunks
+from ctxeng.errors import BadSettings, MissingKey, UnknownName
+from ctxeng.extras import installed, needs
+from ctxeng.judge import judge_named
+from ctxeng.learn import Learning
+from ctxeng.memory.recent import RecentHistory
+from ctxeng.models.named import build_model
+from ctxeng.models.roles import Fallback, RoleModels
+from ctxeng.playbook.learners.ace import AceLearner
+from ctxeng.playbook.learners.onbox import OnboxReflector
+from ctxeng.playbook.pick import EntryPicker
+from ctxeng.playbook.refine import EntryBudget, Refiner
+from ctxeng.playbook.store import PlaybookStore
+from ctxeng.playbook.yamlfile import at, load
+from ctxeng.protocols import Learner, Model, Observer, Runner, Source
+from ctxeng.record import RecentTurns, TurnLog, Turns
+from ctxeng.retrieval.embed import Embedder, TextEncoder
+from ctxeng.retrieval.hybrid import Hybrid
+from ctxeng.settings_schema import ModelSettings, Settings, SourceSettings
+from ctxeng.steps import HOOKED, REMOVABLE, Hook, Steps
+from ctxeng.text.prompts import Prompts
+from ctxeng.turn import Tool
+
+if TYPE_CHECKING:
+    from ctxeng.orchestrator import Orchestrator
+
+STRATEGIES = ("auto", "ace", "onbox")
+SOURCES = ("playbook", "tools", "memory", "chunks")
+
+
+def read(path: Path) -> Settings:
+    """The file as checked values. Raises BadSettings or BadPlaybook, with file, line and column."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSettings(f"{path}: cannot be read: {error}") from error
+    raw = {key: value for key, value in load(text, str(path)).items() if key != "entries"}
+    try:
+        settings = Settings.model_validate(raw)
+    except ValidationError as error:
+        raise BadSettings(_sentence(text, str(path), error)) from error
+    _check(settings, path)
+    return settings
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of the file, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Settings.model_json_schema()}
+
+
+@dataclass(frozen=True)
+class App:
+    """What a settings file describes, built piece by piece as it is asked for.
+
+    `model` stands in for every model of the file, `runner` runs tool calls, `tools` are offered every turn.
+    """
+
+    path: Path
+    settings: Settings
+    model: Model | None = None
+    runner: Runner | None = None
+    tools: Sequence[Tool] = ()
+    observers: Sequence[Observer] = ()
+    encoder: TextEncoder = Embedder()
+    checkpointer: Any = None
+
+    @cached_property
+    def store(self) -> PlaybookStore:
+        """The playbook, open."""
+        store = PlaybookStore(self.path)
+        store.open()
+        return store
+
+    @cached_property
+    def models(self) -> RoleModels:
+        """A model for each role."""
+        if self.model is not None:
+            return RoleModels(self.model)
+        roles = self.settings.models
+        others = {role: self._model(given) for role, given in roles if role != "answer" and given is not None}
+        return RoleModels(self._model(roles.answer), others)
+
+    @cached_property
+    def log(self) -> Turns:
+        """Finished turns: a file where the settings name one, else the last thousand in memory."""
+        name = self.settings.log
+        return TurnLog(self.path.parent / name) if name else RecentTurns()
+
+    @cached_property
+    def prompts(self) -> Prompts:
+        """Our prompts, or the user's own of the same names."""
+        return Prompts(self.path.parent / self.settings.prompts if self.settings.prompts else None)
+
+    @cached_property
+    def learning(self) -> Learning:
+        """The backward pass."""
+        given = self.settings.learning
+        return Learning(
+            store=self.store,
+            judge=judge_named(given.judge),
+            learner=self.learner,
+            refiner=Refiner(self._embed, given.similar),
+            refine=given.refine,
+            budget=EntryBudget(given.budget.entries, given.budget.tokens),
+            approve=given.approve,
+        )
+
+    @cached_property
+    def learner(self) -> Learner:
+        """The strategy: `auto` is onbox where no language model reflects, ace where one does."""
+        given = self.settings.learning
+        onbox = self.models.role("reflect").name == "onbox"
+        name = ("onbox" if onbox else "ace") if given.strategy == "auto" else given.strategy
+        if name == "onbox":
+            from ctxeng.models.evidence import cue  # noqa: PLC0415 - numpy, only where it is used
+
+            return OnboxReflector(cue, origin=given.origin)
+        limit = f"{given.budget.entries or 'any number of'} entries"
+        return AceLearner(self.models, None, given.rounds, self.prompts, budget=limit, origin=given.origin)
+
+    @cached_property
+    def steps(self) -> Steps:
+        """The forward pass."""
+        given = self.settings
+        window = given.context.window or self.models.role("answer").window
+        sources = {name: source for name, source in self.sources.items() if name not in given.graph.without}
+        shares = {name: _share(options) for name, options in given.context.sources if name in sources}
+        cite = given.context.cite and self.models.role("answer").name != "onbox"
+        texts = [given.context.system, self.prompts.text("cite") if cite else ""]
+        return Steps(
+            models=self.models,
+            assembler=Assembler(
+                sources,
+                Budget(window, given.context.reply, given.context.loop, shares),
+                "\n\n".join(text for text in texts if text),
+            ),
+            runner=self.runner,
+            tools=self.tools,
+            observers=(self.log, *self.observers),
+            max_steps=given.graph.max_steps,
+            cite=cite,
+            hooks={node: [function_named(name) for name in names] for node, names in given.graph.before.items()},
+        )
+
+    @cached_property
+    def sources(self) -> Mapping[str, Source]:
+        """The sources by name, in the order in which they are asked."""
+        given = self.settings.context.sources
+        return {
+            "playbook": EntryPicker(
+                lambda: self.store.playbook,
+                self._index,
+                stickiness=given.playbook.stickiness,
+                candidates=given.playbook.candidates,
+            ),
+            "tools": GivenTools(given.tools.count),
+            "memory": RecentHistory(given.memory.count),
+            "chunks": GivenChunks(),
+        }
+
+    def orchestrator(self) -> Orchestrator:
+        """The whole. Raises MissingExtra where langgraph is not installed."""
+        needs("langgraph")
+        from ctxeng.orchestrator import Orchestrator  # noqa: PLC0415 - langgraph takes seconds
+
+        without = frozenset(self.settings.graph.without) - set(SOURCES)
+        return Orchestrator(self.steps, self.log, self.learning, self.checkpointer, without=without)
+
+    def _model(self, given: ModelSettings) -> Model:
+        key = os.environ.get(given.key_env) if given.key_env else None
+        if given.key_env and not key:
+            raise MissingKey(f"model {given.id}: the environment variable {given.key_env} is not set")
+        models = [build_model(given, self.path.parent, self.encoder, key)]
+        models += [build_model(ModelSettings(id=name), self.path.parent, self.encoder, None) for name in given.fallback]
+        return models[0] if len(models) == 1 else Fallback(models)
+
+    def _index(self, texts: Sequence[str]) -> Hybrid:
+        has_encoder = not isinstance(self.encoder, Embedder) or installed("sentence_transformers")
+        return Hybrid(texts, self.encoder if has_encoder else None)
+
+    def _embed(self, texts: Sequence[str]) -> Any:
+        return self.encoder.embed(texts)
+
+
+def open_app(path: Path, **options: Any) -> App:  # the options are App's own fields
+    """The app of a settings file."""
+    return App(path, read(path), **options)
+
+
+def function_named(name: str) -> Hook:
+    """The function of `package.module:function`. Raises UnknownName."""
+    module, _, attribute = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UnknownName("function", name, [f"package.module:function ({error})"]) from error
+    return found
+
+
+def _check(settings: Settings, path: Path) -> None:
+    """What the schema alone cannot say: names that have to exist."""
+    if settings.learning.strategy not in STRATEGIES:
+        raise UnknownName(f"strategy in {path}", settings.learning.strategy, STRATEGIES)
+    judge_named(settings.learning.judge)
+    for name in settings.graph.without:
+        if name not in (*SOURCES, *REMOVABLE):
+            raise UnknownName(f"node or source in graph.without of {path}", name, (*SOURCES, *REMOVABLE))
+    for name in settings.graph.before:
+        if name not in HOOKED:
+            raise UnknownName(f"node in graph.before of {path}", name, HOOKED)
+
+
+def _share(options: SourceSettings) -> Share:
+    return Share(options.min, options.share, options.cap)
+
+
+def _sentence(text: str, path: str, error: ValidationError) -> str:
+    """Every fault with its place in the file."""
+    lines = []
+    for fault in error.errors():
+        place = tuple(step for step in fault["loc"] if isinstance(step, str | int))
+        what = ".".join(str(step) for step in place)
+        lines.append(f"{at(text, path, place)}: {what}: {fault['msg']}")
+    return "\n".join(lines)

@@ -1,0 +1,178 @@
+"""The one YAML file as values: what may stand in it, with defaults and bounds."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from ctxeng.playbook.entry import Entry
+from ctxeng.turn import Value
+
+_TOKENS = re.compile(r"(\d+(?:\.\d+)?)\s*([kKmM]?)")
+ENGINE_VERSION = 1
+
+
+def _tokens(value: Any) -> Any:
+    if isinstance(value, str) and (match := _TOKENS.fullmatch(value.strip())):
+        return int(float(match[1]) * {"": 1, "k": 1_000, "m": 1_000_000}[match[2].lower()])
+    return value
+
+
+def _percent(value: Any) -> Any:
+    if isinstance(value, str) and value.strip().endswith("%"):
+        return float(value.strip().removesuffix("%")) / 100
+    return value
+
+
+def _many(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Tokens = Annotated[
+    int,
+    BeforeValidator(_tokens),
+    Field(ge=0),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^\d+(\.\d+)?\s*[kKmM]?$"}]}),
+]
+Percent = Annotated[
+    float,
+    BeforeValidator(_percent),
+    Field(ge=0, le=1),
+    WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "string", "pattern": r"^\d+(\.\d+)?\s*%$"}]}),
+]
+Names = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_many),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+
+
+class ModelSettings(Value):
+    """A model: `onbox`, `cassette:<file>`, or any litellm id, with what reaching it needs."""
+
+    id: str = "onbox"
+    fallback: Names = ()
+    base_url: str | None = None
+    key_env: str | None = None
+    window: Tokens | None = None
+    timeout: float = Field(default=60.0, gt=0)
+    retries: int = Field(default=3, ge=0)
+    cassette: str | None = None
+
+
+def _model(value: Any) -> Any:
+    return {"id": value} if isinstance(value, str) else value
+
+
+OneModel = Annotated[
+    ModelSettings,
+    BeforeValidator(_model),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"$ref": "#/$defs/ModelSettings"}]}),
+]
+
+
+class RoleSettings(Value):
+    """A model for each role; reflect inherits from answer, the others from reflect."""
+
+    answer: OneModel = ModelSettings()
+    reflect: OneModel | None = None
+    curate: OneModel | None = None
+    summarize: OneModel | None = None
+    judge: OneModel | None = None
+    retrieve: OneModel | None = None
+
+
+class SourceSettings(Value):
+    """What a source may spend: at least `min`, `share` of what is free, at most `cap` tokens."""
+
+    min: Tokens = 0
+    share: Percent | None = None
+    cap: Tokens | None = None
+
+
+class PlaybookSource(SourceSettings):
+    """The playbook as a source."""
+
+    stickiness: float = Field(default=0.15, ge=0)
+    candidates: bool = True
+
+
+class ToolSource(SourceSettings):
+    """Tools as a source; `count` is the most that are shown."""
+
+    count: int = Field(default=128, ge=1)
+
+
+class MemorySource(SourceSettings):
+    """Dialogue history as a source; `count` is the most exchanges that are shown."""
+
+    count: int | None = Field(default=None, ge=0)
+
+
+class Sources(Value):
+    """The sources, in the order in which they are asked."""
+
+    playbook: PlaybookSource = PlaybookSource()
+    tools: ToolSource = ToolSource()
+    memory: MemorySource = MemorySource()
+    chunks: SourceSettings = SourceSettings()
+
+
+class ContextSettings(Value):
+    """The window and how it is divided, in tokens."""
+
+    window: Tokens | None = None
+    reply: Tokens = 1024
+    loop: Tokens = 0
+    system: str = ""
+    cite: bool = True
+    sources: Sources = Sources()
+
+
+class BudgetSettings(Value):
+    """How large the playbook may grow."""
+
+    entries: int | None = Field(default=2_000, ge=1)
+    tokens: Tokens | None = None
+
+
+class LearningSettings(Value):
+    """How the playbook learns."""
+
+    strategy: str = "auto"
+    judge: str = "exact"
+    approve: Literal["auto", "human", "candidate"] = "auto"
+    mode: Literal["online", "offline"] = "online"
+    window: int = Field(default=15, ge=1)
+    every: int = Field(default=1, ge=1)
+    epochs: int = Field(default=1, ge=1)
+    rounds: int = Field(default=3, ge=1)
+    refine: Literal["proactive", "lazy", "never"] = "lazy"
+    similar: float = Field(default=0.90, gt=0, le=1)
+    budget: BudgetSettings = BudgetSettings()
+    origin: Literal["untrusted", "user", "trusted"] = "user"
+
+
+class GraphSettings(Value):
+    """Nodes and sources taken out, and functions (`package.module:function`) put before a node."""
+
+    without: tuple[str, ...] = ()
+    before: dict[str, Names] = {}
+    max_steps: int = Field(default=8, ge=0)
+
+
+class Settings(Value):
+    """One YAML file. `entries` is kept by the playbook's store; `extends` brings in entries and nothing else."""
+
+    ctxeng: int = ENGINE_VERSION
+    playbook: str = ""
+    extends: Names = ()
+    models: RoleSettings = RoleSettings()
+    context: ContextSettings = ContextSettings()
+    learning: LearningSettings = LearningSettings()
+    graph: GraphSettings = GraphSettings()
+    prompts: str | None = None
+    log: str | None = None
+    entries: tuple[Entry, ...] = ()

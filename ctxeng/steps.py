@@ -1,0 +1,114 @@
+"""What happens at each node of a turn, as plain functions of values; knows nothing of graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ctxeng.assemble import Assembler, step_sections
+from ctxeng.budget import Budget
+from ctxeng.errors import ContextOverflow, LoopSpent
+from ctxeng.protocols import Models, Observer, OnEvent, Prepare, Runner
+from ctxeng.text.citations import cite
+from ctxeng.turn import Answer, Ask, Call, Context, Request, Result, Scope, Section, Step, Tool, Usage, add_usage
+
+Hook = Callable[[Any], Any]  # a user's own node: takes and returns the value that the node behind it consumes
+HOOKED = ("prepare", "assemble", "answer", "remember")  # nodes that a user's function can stand before
+REMOVABLE = ("prepare", "act", "remember")
+SMALLER = 0.8  # of the window, where a provider says that the prompt is too long after all
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The pieces of a turn, put together once and used for every turn."""
+
+    models: Models
+    assembler: Assembler
+    prepares: Sequence[Prepare] = ()
+    runner: Runner | None = None
+    tools: Sequence[Tool] = ()
+    observers: Sequence[Observer] = ()
+    max_steps: int = 8
+    cite: bool = True
+    hooks: Mapping[str, Sequence[Hook]] = field(default_factory=dict)
+
+    @property
+    def budget(self) -> Budget:
+        """The budget windows are assembled under."""
+        return self.assembler.budget
+
+    def prepare(self, request: Request) -> tuple[Request, dict[str, Usage]]:
+        """The request with what preparation found, and what that cost under the role `retrieve`."""
+        usage: dict[str, Usage] = {}
+        request = self.hooked("prepare", request)
+        if self.tools:
+            names = {tool.name for tool in request.tools}
+            own = tuple(tool for tool in self.tools if tool.name not in names)
+            request = request.model_copy(update={"tools": request.tools + own})
+        for step in self.prepares:
+            request, cost = step.prepare(request, self.models)
+            usage = add_usage(usage, {"retrieve": cost})
+        return request, usage
+
+    def assemble(self, request: Request, ask: Ask, steps: Sequence[Section] = ()) -> Context:
+        """The window of the first call, or a fresh one that holds the steps so far."""
+        return self.assembler.assemble(self.hooked("assemble", request), self.models.role("answer"), ask, steps)
+
+    def answer(self, context: Context, request: Request, ask: Ask, on_event: OnEvent | None) -> tuple[Context, Answer]:
+        """The model's answer and the window it was given; one smaller window where the provider overflows."""
+        context = self.hooked("answer", context)
+        model = self.models.role("answer")
+        try:
+            return context, cite(model.answer(context, ask, on_event), context, enabled=self.cite)
+        except ContextOverflow:
+            context = self.smaller(request, context, ask)
+            return context, cite(model.answer(context, ask, on_event), context, enabled=self.cite)
+
+    async def aanswer(
+        self, context: Context, request: Request, ask: Ask, on_event: OnEvent | None
+    ) -> tuple[Context, Answer]:
+        """The same, awaited."""
+        context = self.hooked("answer", context)
+        model = self.models.role("answer")
+        try:
+            return context, cite(await model.aanswer(context, ask, on_event), context, enabled=self.cite)
+        except ContextOverflow:
+            context = self.smaller(request, context, ask)
+            return context, cite(await model.aanswer(context, ask, on_event), context, enabled=self.cite)
+
+    def smaller(self, request: Request, context: Context, ask: Ask) -> Context:
+        """The window assembled anew at four fifths of its size."""
+        window = int((context.limit + ask.max_tokens) * SMALLER)
+        assembler = replace(self.assembler, budget=replace(self.budget, window=window))
+        return assembler.assemble(request, self.models.role("answer"), ask, context.of("step"))
+
+    def run(self, call: Call, scope: Scope) -> Result:
+        """What the call returned."""
+        return _no_runner(call) if self.runner is None else self.runner.run(call, scope)
+
+    async def arun(self, call: Call, scope: Scope) -> Result:
+        """The same, awaited."""
+        return _no_runner(call) if self.runner is None else await self.runner.arun(call, scope)
+
+    def append(self, context: Context, request: Request, ask: Ask, step: Step) -> Context:
+        """The window with a step behind the query; assembled anew once the loop reserve is spent."""
+        sections = step_sections(step.answer.message, step.results)
+        try:
+            return self.assembler.append(context, sections, self.models.role("answer"))
+        except LoopSpent:
+            return self.assemble(request, ask, [*context.of("step"), *sections])
+
+    def needs_approval(self, call: Call, request: Request) -> bool:
+        """Whether a person has to agree before the call is run."""
+        return any(tool.name == call.name and tool.needs_approval for tool in request.tools)
+
+    def hooked(self, node: str, value: Any) -> Any:
+        """The value as the user's own nodes before this one leave it."""
+        for hook in self.hooks.get(node, ()):
+            value = hook(value)
+        return value
+
+
+def _no_runner(call: Call) -> Result:
+    return Result(call_id=call.id, text="no tools can be run here", is_error=True)
