@@ -20,7 +20,7 @@ from ctxeng.extras import installed, needs
 from ctxeng.judge import judge_named
 from ctxeng.learn import Learning
 from ctxeng.memory.recent import RecentHistory
-from ctxeng.models.named import build_model
+from ctxeng.settings_models import build_model
 from ctxeng.models.roles import Fallback, RoleModels
 from ctxeng.playbook.learners.ace import AceLearner
 from ctxeng.playbook.learners.onbox import OnboxReflector

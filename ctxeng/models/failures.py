@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Protocol
 
 from ctxeng.errors import BadInput, ContextOverflow, MissingKey, ModelError, RateLimited
 from ctxeng.models.scrub import scrub
 
 _OVERFLOW = re.compile(
-    r"context.{0,20}(length|window|size)|(prompt|input|request) is too long|too many (input |prompt )?tokens",
+    r"context.{0,20}(length|window|size)|ContextWindowExceeded|(prompt|input|request) is too long|too many (input |prompt )?tokens",
     re.IGNORECASE,
 )
-_AGAIN = {408, 409, 425, 429}  # and everything from 500
+_UNAUTHORIZED, _LIMITED, _SERVER = 401, 429, 500
+_TOO_LONG = {400, 413}
+_AGAIN = {408, 409, 425}  # and everything from 500
 _LONGEST = 500  # characters of a provider's message that are passed on
 
 _KEY_NAMES = {
@@ -48,18 +49,42 @@ def read_failure(error: Exception, model: str, provider: str, secrets: Sequence[
     said = scrub(str(error), secrets)
     said = said if len(said) <= _LONGEST else said[:_LONGEST] + "..."
     status = getattr(error, "status_code", None)
-    kinds = {kind.__name__ for kind in type(error).__mro__}
-    if "AuthenticationError" in kinds:
+    if status == _UNAUTHORIZED:
         return Failure(
-            MissingKey(
-                f"{model}: the provider takes no request without valid credentials; "
-                f"set {key_name(provider)} or pass api_key ({said})"
-            )
+            MissingKey(f"{model}: no valid credentials; set {key_name(provider)} or pass api_key ({said})")
         )
-    if "ContextWindowExceededError" in kinds or ("BadRequestError" in kinds and _OVERFLOW.search(said)):
+    if status in _TOO_LONG and _OVERFLOW.search(said):
         return Failure(ContextOverflow(f"{model}: {said}"))
-    if "RateLimitError" in kinds:
-        return Failure(RateLimited(f"{model}: {said}"), again=True, after=_retry_after(error))
+    after = _retry_after(error)
+    if status == _LIMITED:
+        return Failure(RateLimited(f"{model}: {said}"), again=True, after=after)
     # no status: the connection failed, or what came over it made no sense
-    again = not isinstance(status, int) or status in _AGAIN or status >= 500  # noqa: PLR2004
-    return Failure(ModelError(f"{model}: {said}"), again=again, after=_retry_after(error))
+    again = not isinstance(status, int) or status in _AGAIN or status >= _SERVER
+    return Failure(ModelError(f"{model}: {said}"), again=again, after=after)
+
+
+def _retry_after(error: Exception) -> float | None:
+    """Seconds until the provider wants to hear from us again, by its header; None where it does not say."""
+    headers = _headers(error)
+    try:
+        if "retry-after-ms" in headers:
+            return max(0.0, float(headers["retry-after-ms"]) / 1000)
+        said = headers.get("retry-after", "")
+        return max(0.0, float(said)) if said else None
+    except ValueError:
+        return _until(said)
+
+
+def _until(date: str) -> float | None:
+    try:
+        return max(0.0, parsedate_to_datetime(date).timestamp() - time.time())
+    except ValueError:
+        return None
+
+
+def _headers(error: Exception) -> dict[str, str]:
+    response = getattr(error, "response", None)
+    for headers in (getattr(error, "litellm_response_headers", None), getattr(response, "headers", None)):
+        if headers:
+            return {str(name).lower(): str(value) for name, value in headers.items()}
+    return {}
