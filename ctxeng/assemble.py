@@ -62,7 +62,9 @@ class Assembler:
             }
         )
 
-    def _once(self, request: Request, model: Model, ask: Ask, steps: Sequence[Section], limit: int) -> Context:
+    def _once(
+        self, request: Request, model: Model, ask: Ask, steps: Sequence[Section], limit: int
+    ) -> Context:
         fixed = [_priced(section, model) for section in self._fixed(request, ask)]
         base = model.price_context(Context(sections=())) + sum(section.tokens for section in fixed)
         if base > limit:
@@ -147,11 +149,12 @@ def clip_result(section: Section, model: Model, tokens: int) -> Section:
     """A tool result's section cut in its middle to about `tokens`; other sections as they are."""
     if not isinstance(section.body, Message):
         return section
-    parts = section.body.parts
-    if len(parts) != 1 or not isinstance(parts[0], Result):
+    (first, *more) = section.body.parts
+    if more or not isinstance(first, Result):
         return section
+    result = first
 
     def fits(text: str) -> bool:
-        return model.price(_result_section(parts[0].model_copy(update={"text": text}))) <= tokens
+        return model.price(_result_section(result.model_copy(update={"text": text}))) <= tokens
 
-    return _result_section(parts[0].model_copy(update={"text": clip_middle(parts[0].text, fits)}))
+    return _result_section(result.model_copy(update={"text": clip_middle(result.text, fits)}))

@@ -32,7 +32,9 @@ class Budget:
 
     def __post_init__(self) -> None:
         if self.window <= 0 or self.reply <= 0 or self.loop < 0:
-            raise ValueError(f"window {self.window} and reply {self.reply} must be positive, loop {self.loop} >= 0")
+            raise ValueError(
+                f"window {self.window} and reply {self.reply} must be positive, loop {self.loop} >= 0"
+            )
         total = sum(share.share or 0.0 for share in self.shares.values())
         if total > 1 + 1e-9:
             raise ValueError(f"shares add up to {total:.2f}, more than 1")
@@ -57,7 +59,12 @@ def split(available: int, names: Sequence[str], shares: Mapping[str, Share]) -> 
     for share in chosen:
         minima.append(min(share.min, left))
         left -= minima[-1]
-    wishes = [max(0, int(available * (even if s.share is None else s.share)) - m) for s, m in zip(chosen, minima, strict=True)]
+    wishes = [
+        max(0, int(available * (even if s.share is None else s.share)) - m)
+        for s, m in zip(chosen, minima, strict=True)
+    ]
     scale = min(1.0, left / sum(wishes)) if sum(wishes) else 0.0
     parts = [least + int(wish * scale) for least, wish in zip(minima, wishes, strict=True)]
-    return [part if share.cap is None else min(part, share.cap) for part, share in zip(parts, chosen, strict=True)]
+    return [
+        part if share.cap is None else min(part, share.cap) for part, share in zip(parts, chosen, strict=True)
+    ]

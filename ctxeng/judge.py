@@ -16,7 +16,7 @@ _NUMBER = re.compile(r"[-+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
 @dataclass(frozen=True)
 class Compare:
-    """Compares the answer with the truth; a turn without an answer scores 0, one without a truth is unlabelled."""
+    """Compares the answer with the truth; no answer scores 0, no truth leaves the turn unlabelled."""
 
     score: Callable[[str, str], float]
 

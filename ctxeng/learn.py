@@ -30,7 +30,7 @@ class Learned:
 
 @dataclass(frozen=True)
 class Learning:
-    """The backward pass: judge, propose, apply, then refine and keep the budget. All writes go to the store."""
+    """The backward pass: judge, propose, apply, refine, keep the budget. All writes go to the store."""
 
     store: PlaybookStore
     judge: Judge

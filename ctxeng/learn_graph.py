@@ -1,4 +1,4 @@
-"""Learning from one turn as a LangGraph graph: judge, propose, approval, apply; days after the turn if need be."""
+"""Learning from one turn as a LangGraph graph: judge, propose, approval, apply; days later if need be."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from ctxeng.learn import Learned, Learning
 from ctxeng.playbook.delta import DELTAS, Delta
 from ctxeng.record import Turns
-from ctxeng.turn import Feedback, Truth, Turn
+from ctxeng.turn import Feedback, Truth
 
 FEEDBACK: TypeAdapter[Feedback] = TypeAdapter(Feedback)
 
@@ -64,7 +64,10 @@ class LearnGraph:
     def propose(self, state: LearnState) -> LearnState:
         """What the learner wants changed."""
         proposal = self.learning.propose([self.log.get(state["turn"])])
-        return {"deltas": DELTAS.dump_python(proposal.deltas, mode="json"), "failures": list(proposal.failures)}
+        return {
+            "deltas": DELTAS.dump_python(proposal.deltas, mode="json"),
+            "failures": list(proposal.failures),
+        }
 
     def approve(self, state: LearnState) -> LearnState:
         """Where the settings say `human`: wait for which of the deltas to accept (True, or their indices)."""
@@ -78,7 +81,9 @@ class LearnGraph:
         """The deltas applied to the playbook and noted in the turn's log line."""
         turn = self.log.get(state["turn"])
         deltas = DELTAS.validate_python(state["deltas"])
-        learned = self.learning.apply(deltas, by="learn", why=f"feedback on {turn.id}", key=f"feedback:{turn.id}")
+        learned = self.learning.apply(
+            deltas, by="learn", why=f"feedback on {turn.id}", key=f"feedback:{turn.id}"
+        )
         self.learning.store.commit()
         ids = tuple(name for delta in learned.applied for name in _about(delta))
         self.log.observe(turn.model_copy(update={"deltas": ids}))
@@ -92,7 +97,9 @@ class LearnGraph:
 def learned(state: LearnState) -> Learned:
     """The final state as a value."""
     deltas: tuple[Delta, ...] = DELTAS.validate_python(state.get("deltas", []))
-    return Learned(deltas, tuple(state.get("refused", [])), tuple(state.get("failures", [])), state.get("version", ""))
+    return Learned(
+        deltas, tuple(state.get("refused", [])), tuple(state.get("failures", [])), state.get("version", "")
+    )
 
 
 def _about(delta: Delta) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 from langgraph.checkpoint.memory import InMemorySaver
@@ -42,7 +42,9 @@ class Orchestrator:
     def __post_init__(self) -> None:
         unknown = self.without - set(REMOVABLE)
         if unknown:
-            raise BadInput(f"cannot remove node {', '.join(sorted(unknown))}; removable: {', '.join(REMOVABLE)}")
+            raise BadInput(
+                f"cannot remove node {', '.join(sorted(unknown))}; removable: {', '.join(REMOVABLE)}"
+            )
 
     def invoke(
         self,
@@ -80,12 +82,16 @@ class Orchestrator:
             raise
         return self._finished(state)
 
-    def stream(self, request: Request | str, *, want: Want | None = None, ask: Ask | None = None) -> Iterator[Event | Turn]:
+    def stream(
+        self, request: Request | str, *, want: Want | None = None, ask: Ask | None = None
+    ) -> Iterator[Event | Turn]:
         """Events as they happen (text, thinking, call, usage, node), and the finished turn last."""
         start = self._start(request, want, ask, "")
         config = self._config(start["turn"], None)
         state: dict[str, Any] = dict(start)
-        for mode, item in self._graph("sync").stream(start, config, stream_mode=["custom", "updates", "values"]):
+        for mode, item in self._graph("sync").stream(
+            start, config, stream_mode=["custom", "updates", "values"]
+        ):
             if mode == "values":
                 state = item
             else:
@@ -116,11 +122,15 @@ class Orchestrator:
         if self.checkpointer is None:
             raise BadInput("resuming a turn needs a checkpointer")
         config = self._config(turn_id, None)
-        waiting = {
-            pause.id: decisions.get(pause.value["call"]["id"], "not decided")
-            for task in self._graph("sync").get_state(config).tasks
-            for pause in task.interrupts
-        } if decisions is not None else {}
+        waiting = (
+            {
+                pause.id: decisions.get(pause.value["call"]["id"], "not decided")
+                for task in self._graph("sync").get_state(config).tasks
+                for pause in task.interrupts
+            }
+            if decisions is not None
+            else {}
+        )
         state = self._graph("sync").invoke(Command(resume=waiting) if waiting else None, config)
         return self._finished(state)
 
@@ -149,7 +159,7 @@ class Orchestrator:
         }
         return self._learned(turn_id, start)
 
-    def approve(self, turn_id: str, decision: bool | list[int]) -> Learned:
+    def approve(self, turn_id: str, *, decision: bool | list[int] = True) -> Learned:
         """Accept what a turn taught (True), some of its deltas (their indices), or none of them (False)."""
         return self._learned(turn_id, Command(resume=decision))
 
@@ -171,7 +181,7 @@ class Orchestrator:
         if self.learning is not None:
             self.learning.store.close()
 
-    def __enter__(self) -> Orchestrator:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

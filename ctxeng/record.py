@@ -92,7 +92,9 @@ class TurnLog:
         """Remove every turn of this scope from the file; how many there were. Empty fields match anything."""
         wanted = {key: value for key, value in scope.model_dump().items() if value}
         turns = list(self)
-        kept = [t for t in turns if not wanted or any(getattr(t.request.scope, k) != v for k, v in wanted.items())]
+        kept = [
+            t for t in turns if not wanted or any(getattr(t.request.scope, k) != v for k, v in wanted.items())
+        ]
         lines = b"".join(turn.model_dump_json().encode() + b"\n" for turn in kept)
         temporary = self.path.with_suffix(".tmp")
         with self._lock:

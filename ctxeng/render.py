@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os.path
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -55,7 +54,10 @@ class Prefix:
 def prefix(previous: Prompt, current: Prompt) -> Prefix:
     """The report on rendered bytes against the previous turn."""
     old, new = previous.text.encode(), current.text.encode()
-    return Prefix(len(os.path.commonprefix([old, new])), len(old), len(new))
+    kept = next(
+        (i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new))
+    )
+    return Prefix(kept, len(old), len(new))
 
 
 def chat(context: Context, layout: Layout) -> Prompt:
@@ -86,7 +88,8 @@ def text_of(section: Section) -> str:
         case Chunk(text=text, title=title):
             label = f' title="{_attribute(title)}"' if title else ""
             # a document that closes its own frame could pass for something else
-            return f'<document ref="{_attribute(section.ref)}"{label}>\n{text.replace("</document", "<\\/document")}\n</document>'
+            inert = text.replace("</document", "<\\/document")
+            return f'<document ref="{_attribute(section.ref)}"{label}>\n{inert}\n</document>'
         case Tool():
             return json.dumps(tool_schema(section.body), ensure_ascii=False)
         case Message():

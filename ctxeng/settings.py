@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
 
@@ -20,7 +20,6 @@ from ctxeng.extras import installed, needs
 from ctxeng.judge import judge_named
 from ctxeng.learn import Learning
 from ctxeng.memory.recent import RecentHistory
-from ctxeng.settings_models import build_model
 from ctxeng.models.roles import Fallback, RoleModels
 from ctxeng.playbook.learners.ace import AceLearner
 from ctxeng.playbook.learners.onbox import OnboxReflector
@@ -32,9 +31,11 @@ from ctxeng.protocols import Learner, Model, Observer, Runner, Source
 from ctxeng.record import RecentTurns, TurnLog, Turns
 from ctxeng.retrieval.embed import Embedder, TextEncoder
 from ctxeng.retrieval.hybrid import Hybrid
+from ctxeng.settings_models import build_model
 from ctxeng.settings_schema import ModelSettings, Settings, SourceSettings
 from ctxeng.steps import HOOKED, REMOVABLE, Hook, Steps
 from ctxeng.text.prompts import Prompts
+from ctxeng.tools.given import GivenTools
 from ctxeng.turn import Tool
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class App:
         if self.model is not None:
             return RoleModels(self.model)
         roles = self.settings.models
-        others = {role: self._model(given) for role, given in roles if role != "answer" and given is not None}
+        others = {role: self._model(given) for role, given in roles.others.items()}
         return RoleModels(self._model(roles.answer), others)
 
     @cached_property
@@ -155,7 +156,9 @@ class App:
             observers=(self.log, *self.observers),
             max_steps=given.graph.max_steps,
             cite=cite,
-            hooks={node: [function_named(name) for name in names] for node, names in given.graph.before.items()},
+            hooks={
+                node: [function_named(name) for name in names] for node, names in given.graph.before.items()
+            },
         )
 
     @cached_property
@@ -187,7 +190,10 @@ class App:
         if given.key_env and not key:
             raise MissingKey(f"model {given.id}: the environment variable {given.key_env} is not set")
         models = [build_model(given, self.path.parent, self.encoder, key)]
-        models += [build_model(ModelSettings(id=name), self.path.parent, self.encoder, None) for name in given.fallback]
+        models += [
+            build_model(ModelSettings(id=name), self.path.parent, self.encoder, None)
+            for name in given.fallback
+        ]
         return models[0] if len(models) == 1 else Fallback(models)
 
     def _index(self, texts: Sequence[str]) -> Hybrid:
@@ -210,7 +216,7 @@ def function_named(name: str) -> Hook:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise UnknownName("function", name, [f"package.module:function ({error})"]) from error
-    return found
+    return cast("Hook", found)
 
 
 def _check(settings: Settings, path: Path) -> None:

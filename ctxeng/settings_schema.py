@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from ctxeng.playbook.entry import Entry
+from ctxeng.protocols import ModelRole
 from ctxeng.turn import Value
 
 _TOKENS = re.compile(r"(\d+(?:\.\d+)?)\s*([kKmM]?)")
@@ -34,13 +35,27 @@ Tokens = Annotated[
     int,
     BeforeValidator(_tokens),
     Field(ge=0),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^\d+(\.\d+)?\s*[kKmM]?$"}]}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0},
+                {"type": "string", "pattern": r"^\d+(\.\d+)?\s*[kKmM]?$"},
+            ]
+        }
+    ),
 ]
 Percent = Annotated[
     float,
     BeforeValidator(_percent),
     Field(ge=0, le=1),
-    WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "string", "pattern": r"^\d+(\.\d+)?\s*%$"}]}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0, "maximum": 1},
+                {"type": "string", "pattern": r"^\d+(\.\d+)?\s*%$"},
+            ]
+        }
+    ),
 ]
 Names = Annotated[
     tuple[str, ...],
@@ -82,6 +97,18 @@ class RoleSettings(Value):
     summarize: OneModel | None = None
     judge: OneModel | None = None
     retrieve: OneModel | None = None
+
+    @property
+    def others(self) -> dict[ModelRole, ModelSettings]:
+        """The roles that have a model of their own, besides answer."""
+        named: dict[ModelRole, ModelSettings | None] = {
+            "reflect": self.reflect,
+            "curate": self.curate,
+            "summarize": self.summarize,
+            "judge": self.judge,
+            "retrieve": self.retrieve,
+        }
+        return {role: model for role, model in named.items() if model is not None}
 
 
 class SourceSettings(Value):
@@ -164,7 +191,7 @@ class GraphSettings(Value):
 
 
 class Settings(Value):
-    """One YAML file. `entries` is kept by the playbook's store; `extends` brings in entries and nothing else."""
+    """One YAML file. `entries` is kept by the playbook's store; `extends` brings in entries only."""
 
     ctxeng: int = ENGINE_VERSION
     playbook: str = ""

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 from ctxeng.assemble import Assembler, step_sections
 from ctxeng.budget import Budget
 from ctxeng.errors import ContextOverflow, LoopSpent
-from ctxeng.protocols import Models, Observer, OnEvent, Prepare, Runner
-from ctxeng.text.citations import cite
-from ctxeng.turn import Answer, Ask, Call, Context, Request, Result, Scope, Section, Step, Tool, Usage, add_usage
+from ctxeng.models.citations import CitationFilter, attribute
+from ctxeng.protocols import Event, Models, Observer, OnEvent, Prepare, Runner
+from ctxeng.turn import (
+    Answer,
+    Ask,
+    Call,
+    Context,
+    Request,
+    Result,
+    Scope,
+    Section,
+    Step,
+    Tool,
+    Usage,
+    add_usage,
+)
 
 Hook = Callable[[Any], Any]  # a user's own node: takes and returns the value that the node behind it consumes
 HOOKED = ("prepare", "assemble", "answer", "remember")  # nodes that a user's function can stand before
@@ -53,17 +66,23 @@ class Steps:
 
     def assemble(self, request: Request, ask: Ask, steps: Sequence[Section] = ()) -> Context:
         """The window of the first call, or a fresh one that holds the steps so far."""
-        return self.assembler.assemble(self.hooked("assemble", request), self.models.role("answer"), ask, steps)
+        return self.assembler.assemble(
+            self.hooked("assemble", request), self.models.role("answer"), ask, steps
+        )
 
-    def answer(self, context: Context, request: Request, ask: Ask, on_event: OnEvent | None) -> tuple[Context, Answer]:
+    def answer(
+        self, context: Context, request: Request, ask: Ask, on_event: OnEvent | None
+    ) -> tuple[Context, Answer]:
         """The model's answer and the window it was given; one smaller window where the provider overflows."""
         context = self.hooked("answer", context)
         model = self.models.role("answer")
-        try:
-            return context, cite(model.answer(context, ask, on_event), context, enabled=self.cite)
-        except ContextOverflow:
-            context = self.smaller(request, context, ask)
-            return context, cite(model.answer(context, ask, on_event), context, enabled=self.cite)
+        with _Trailer(self.cite, on_event) as heard:
+            try:
+                answer = model.answer(context, ask, heard)
+            except ContextOverflow:
+                context = self.smaller(request, context, ask)
+                answer = model.answer(context, ask, heard)
+        return context, self._cited(answer, context)
 
     async def aanswer(
         self, context: Context, request: Request, ask: Ask, on_event: OnEvent | None
@@ -71,11 +90,13 @@ class Steps:
         """The same, awaited."""
         context = self.hooked("answer", context)
         model = self.models.role("answer")
-        try:
-            return context, cite(await model.aanswer(context, ask, on_event), context, enabled=self.cite)
-        except ContextOverflow:
-            context = self.smaller(request, context, ask)
-            return context, cite(await model.aanswer(context, ask, on_event), context, enabled=self.cite)
+        with _Trailer(self.cite, on_event) as heard:
+            try:
+                answer = await model.aanswer(context, ask, heard)
+            except ContextOverflow:
+                context = self.smaller(request, context, ask)
+                answer = await model.aanswer(context, ask, heard)
+        return context, self._cited(answer, context)
 
     def smaller(self, request: Request, context: Context, ask: Ask) -> Context:
         """The window assembled anew at four fifths of its size."""
@@ -108,6 +129,38 @@ class Steps:
         for hook in self.hooks.get(node, ()):
             value = hook(value)
         return value
+
+    def _cited(self, answer: Answer, context: Context) -> Answer:
+        return (
+            attribute(answer, context)
+            if self.cite and not answer.attribution and not answer.calls
+            else answer
+        )
+
+
+class _Trailer:
+    """Passes events on, text without the citations trailer, which users never see."""
+
+    def __init__(self, enabled: bool, on_event: OnEvent | None) -> None:  # noqa: FBT001 - a private switch
+        self._on_event = on_event
+        self._filter = CitationFilter(self._text) if enabled and on_event is not None else None
+
+    def __call__(self, event: Event) -> None:
+        if self._filter is not None and event.type == "text":
+            self._filter.feed(event.text)
+        elif self._on_event is not None:
+            self._on_event(event)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._filter is not None:
+            self._filter.close()
+
+    def _text(self, text: str) -> None:
+        if self._on_event is not None:
+            self._on_event(Event(type="text", text=text))
 
 
 def _no_runner(call: Call) -> Result:

@@ -10,7 +10,20 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, JsonValue, ValidationError
 
 from ctxeng.errors import BadTask
-from ctxeng.turn import Choice, Choices, Chunk, FreeText, Request, Schema, Scope, Task, Truth, Value, Want, user
+from ctxeng.turn import (
+    Choice,
+    Choices,
+    Chunk,
+    FreeText,
+    Request,
+    Schema,
+    Scope,
+    Task,
+    Truth,
+    Value,
+    Want,
+    user,
+)
 
 
 def _choice(value: Any) -> Any:
@@ -37,7 +50,9 @@ class TaskLine(Value):
             want = Choices(options=self.choices)
         elif self.json_schema:
             want = Schema(json_schema=self.json_schema)
-        chunks = tuple(Chunk(id=f"doc-{i}", text=text, end=len(text)) for i, text in enumerate(self.documents, 1))
+        chunks = tuple(
+            Chunk(id=f"doc-{i}", text=text, end=len(text)) for i, text in enumerate(self.documents, 1)
+        )
         return Task(
             id=self.id or f"line-{number}",
             request=Request(query=user(self.question), system=self.system, chunks=chunks, scope=self.scope),
@@ -70,7 +85,9 @@ def _tasks(path: Path, lines: Sequence[str]) -> Iterator[Task]:
         try:
             yield TaskLine.model_validate(json.loads(line)).task(number)
         except json.JSONDecodeError as error:
-            raise BadTask(f"{path}:{number}:{error.colno}: not JSON ({error.msg}); a line looks like {EXAMPLE}") from error
+            raise BadTask(
+                f"{path}:{number}:{error.colno}: not JSON ({error.msg}); a line looks like {EXAMPLE}"
+            ) from error
         except ValidationError as error:
             fault = error.errors()[0]
             where = ".".join(str(step) for step in fault["loc"])
@@ -90,4 +107,6 @@ def needs_truths(path: Path, tasks: Sequence[Task]) -> None:
     missing = [task.id for task in tasks if task.truth is None]
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise BadTask(f"{path}: task {missing[0]}{more} has no target; give one, or set `learning: {{judge: none}}`")
+        raise BadTask(
+            f"{path}: task {missing[0]}{more} has no target; give one, or set `learning: {{judge: none}}`"
+        )

@@ -1,4 +1,4 @@
-"""Counting tokens: tiktoken vocabularies found offline, Hugging Face tokenizer files, a calibrated estimate."""
+"""Counting tokens: tiktoken vocabularies found offline, tokenizer files, a calibrated estimate."""
 
 from __future__ import annotations
 
@@ -118,7 +118,11 @@ def tiktoken_counter(encoding: str) -> Counter | None:
 
 def vocabulary_folder(encoding: str) -> Path | None:
     """Where the vocabulary lies offline: the user's tiktoken cache, or the copy inside litellm."""
-    candidates = [Path(found) for name in ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR") if (found := os.environ.get(name))]
+    candidates = [
+        Path(found)
+        for name in ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR")
+        if (found := os.environ.get(name))
+    ]
     litellm = importlib.util.find_spec("litellm")
     if litellm is not None and litellm.origin is not None:
         candidates.append(Path(litellm.origin).parent / "litellm_core_utils" / "tokenizers")
@@ -156,7 +160,7 @@ def tokenizer_counter(path: Path) -> Counter:
 
 
 def counter_for(model: str) -> Counter:
-    """The best counter on this machine for a model id: exact where its vocabulary is here, else an estimate."""
+    """The best counter here for a model id: exact where its vocabulary is on this machine."""
     family = model.removeprefix("openai/").removeprefix("azure/")
     if re.match(r"(gpt-3|gpt-4(?!o|\.1|\.5)|text-embedding)", family):
         return tiktoken_counter("cl100k_base") or Estimate()

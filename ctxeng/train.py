@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Literal
 
 from ctxeng.learn import Learned, Learning
@@ -63,7 +64,7 @@ class Report:
         """Mean scores of equal parts of the stream, in order: the learning curve."""
         scores = [each.score for each in self.scored if each.score is not None]
         cuts = [len(scores) * part // parts for part in range(parts + 1)]
-        return [sum(scores[a:b]) / (b - a) for a, b in zip(cuts, cuts[1:], strict=False) if b > a]
+        return [sum(scores[a:b]) / (b - a) for a, b in pairwise(cuts) if b > a]
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,9 @@ class Trainer:
             version, score = done[step]["version"], done[step]["score"]
         else:
             version = self.learning.store.playbook.version
-            judged = [self.learning.judged(self.solve(t, turn_id(f"v{key}", t)), t.truth) for t in self.validation]
+            judged = [
+                self.learning.judged(self.solve(t, turn_id(f"v{key}", t)), t.truth) for t in self.validation
+            ]
             scores = [s for s in (score_of(turn) for turn in judged) if s is not None]
             score = sum(scores) / len(scores) if scores else 0.0
             self.progress.add(step, {"version": version, "score": score})
@@ -206,7 +209,7 @@ def score_of(turn: Turn) -> float | None:
 
 
 def slim(turn: Turn) -> Turn:
-    """The turn without the playbook text it did not cite; that follows from `playbooks` and their journals."""
+    """The turn without the playbook text it did not cite; `playbooks` and their journals have that."""
     cited = set(turn.answer.cited if turn.answer else ())
     kept = tuple(s for s in turn.context.sections if s.kind != "playbook" or s.ref in cited)
     context = Context(**{**turn.context.model_dump(exclude={"sections"}), "sections": kept})

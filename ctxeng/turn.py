@@ -115,7 +115,7 @@ class Tool(Value):
 
 
 class Chunk(Value):
-    """A piece of a document, citable: `source` names the document, `start` and `end` are character offsets."""
+    """A citable piece of a document: `source` names it, `start` and `end` are character offsets."""
 
     id: str
     text: str

@@ -121,12 +121,15 @@ class TurnGraph:
         if not answer.calls or len(state["steps"]) > self.steps.max_steps:
             return END if "remember" in self.without else "remember"
         return [
-            Send("act", {"turn": state["turn"], "request": state["request"], "meta": call.model_dump(mode="json")})
+            Send(
+                "act",
+                {"turn": state["turn"], "request": state["request"], "meta": call.model_dump(mode="json")},
+            )
             for call in answer.calls
         ]
 
     def act(self, state: TurnState) -> TurnState:
-        """One tool call. LangGraph keeps a finished task's result, so a resumed turn does not run it again."""
+        """One tool call; LangGraph keeps a finished task's result, so a resumed turn runs it once."""
         call, request, refused = self._allowed(state)
         result = refused or self.steps.run(call, request.scope)
         return {"results": {call.id: self.bodies.put(result)}}
@@ -169,8 +172,12 @@ class TurnGraph:
             attempt=meta.get("attempt", 0),
             time=datetime.now(UTC).isoformat(timespec="seconds"),
             playbooks=self.versions(),
-            context=self.bodies.get(state["context"], Context) if state.get("context") else Context(sections=()),
-            steps=tuple(self._step(step["answer"], step.get("results", {})) for step in state.get("steps", [])),
+            context=self.bodies.get(state["context"], Context)
+            if state.get("context")
+            else Context(sections=()),
+            steps=tuple(
+                self._step(step["answer"], step.get("results", {})) for step in state.get("steps", [])
+            ),
             answer=self.bodies.get(pending, Answer) if pending else None,
             usage={role: Usage.model_validate(usage) for role, usage in state.get("usage", {}).items()},
         )

@@ -40,7 +40,12 @@ class Notes:
 
     def gather(self, request, allowance):
         notes = [
-            Section(kind="playbook", source="playbook", body=Note(text=f"note {i} {request.query.text}"), ref=f"n{i}")
+            Section(
+                kind="playbook",
+                source="playbook",
+                body=Note(text=f"note {i} {request.query.text}"),
+                ref=f"n{i}",
+            )
             for i in range(20)
         ]
         return allowance.fill(notes)
@@ -57,9 +62,12 @@ def requests(draw):
         system=draw(words),
         history=tuple(m for q, a in history for m in (user(q), assistant(a))),
         chunks=tuple(
-            Chunk(id=f"c{i}", text=text, title=text[:5]) for i, text in enumerate(draw(st.lists(words, max_size=6)))
+            Chunk(id=f"c{i}", text=text, title=text[:5])
+            for i, text in enumerate(draw(st.lists(words, max_size=6)))
         ),
-        tools=tuple(Tool(name=f"t{i}", description=text) for i, text in enumerate(draw(st.lists(words, max_size=4)))),
+        tools=tuple(
+            Tool(name=f"t{i}", description=text) for i, text in enumerate(draw(st.lists(words, max_size=4)))
+        ),
     )
 
 
@@ -74,10 +82,16 @@ def requests(draw):
 )
 def test_the_window_is_never_exceeded_whatever_comes_in(counter, request, window, loop, marks, results):
     model = ScriptedModel(["ok"], window=10_000, counter=counter, layout=Layout(cache_marks=marks))
-    assembler = Assembler(SOURCES, Budget(window=window, reply=20, loop=loop, shares={"playbook": Share(min=20, share=0.3)}))
+    assembler = Assembler(
+        SOURCES, Budget(window=window, reply=20, loop=loop, shares={"playbook": Share(min=20, share=0.3)})
+    )
     ask = Ask(max_tokens=20)
     calls = Message(role="assistant", parts=tuple(Call(id=f"k{i}", name="t") for i in range(len(results))))
-    steps = step_sections(calls, [Result(call_id=f"k{i}", text=r) for i, r in enumerate(results)]) if results else []
+    steps = (
+        step_sections(calls, [Result(call_id=f"k{i}", text=r) for i, r in enumerate(results)])
+        if results
+        else []
+    )
     try:
         context = assembler.assemble(request, model, ask)
         assert model.price_context(context) <= window - 20
@@ -144,8 +158,15 @@ def test_cache_marks_stand_at_the_stability_boundaries():
         chunks=(Chunk(id="c", text="doc"),),
         tools=(Tool(name="t"),),
     )
-    prompt = chat(Assembler(SOURCES, Budget(window=4000, reply=20)).assemble(request, model, Ask(max_tokens=20)), model.layout)
-    marked = [m["role"] for m in prompt.messages if any("cache_control" in p for p in m["content"] if isinstance(p, dict))]
+    prompt = chat(
+        Assembler(SOURCES, Budget(window=4000, reply=20)).assemble(request, model, Ask(max_tokens=20)),
+        model.layout,
+    )
+    marked = [
+        m["role"]
+        for m in prompt.messages
+        if any("cache_control" in p for p in m["content"] if isinstance(p, dict))
+    ]
     assert marked == ["system", "assistant", "user"]
     assert "cache_control" in prompt.tools[-1]
 
@@ -193,6 +214,8 @@ def test_history_keeps_calls_with_their_results_and_drops_orphans():
     answered = Message(role="tool", parts=(Result(call_id="k", text="fine"),))
     open_call = Message(role="assistant", parts=(Text(text="hm"), Call(id="open", name="t")))
     request = Request(query=user("q"), history=(orphan, user("a"), call, answered, user("b"), open_call))
-    context = Assembler(SOURCES, Budget(window=4000, reply=20)).assemble(request, ScriptedModel(["x"]), Ask(max_tokens=20))
+    context = Assembler(SOURCES, Budget(window=4000, reply=20)).assemble(
+        request, ScriptedModel(["x"]), Ask(max_tokens=20)
+    )
     bodies = [section.body for section in context.of("message")]
     assert bodies == [user("a"), call, answered, user("b")]

@@ -22,7 +22,9 @@ class GivenChunks:
         priced = [allowance.priced(section) for section in sections]
         if sum(section.tokens for section in priced) <= allowance.tokens:
             return priced
-        scores = Lexical([f"{chunk.title}\n{chunk.text}" for chunk in request.chunks]).scores(request.query.text)
+        scores = Lexical([f"{chunk.title}\n{chunk.text}" for chunk in request.chunks]).scores(
+            request.query.text
+        )
         ranked = sorted(range(len(priced)), key=lambda index: (-scores[index], index))
         kept = {section.ref for section in allowance.fill([sections[index] for index in ranked])}
         return [section for section in priced if section.ref in kept]

@@ -93,6 +93,7 @@ class Assembly:
     provider: str
     finish: str = ""
     usage: Usage | None = None
+    cancelled: bool = False
     began: bool = False  # something that a caller may have seen has arrived
     _text: list[str] = field(default_factory=list)
     _blocks: list[dict[str, JsonValue]] = field(default_factory=list)
@@ -167,11 +168,13 @@ class Assembly:
         call.fields.update(fragment.get("provider_specific_fields") or {})
 
 
-def _usage(reported: Mapping[str, Any]) -> Usage:
+def _usage(reported: Mapping[str, Any]) -> Usage | None:
     details = reported.get("prompt_tokens_details") or {}
+    if not reported.get("prompt_tokens"):
+        return None  # zeros stand for a provider that reports nothing
     return Usage(
         calls=1,
-        input=reported.get("prompt_tokens") or 0,
+        input=reported["prompt_tokens"],
         output=reported.get("completion_tokens") or 0,
         cached=details.get("cached_tokens") or reported.get("cache_read_input_tokens") or 0,
     )

@@ -1,4 +1,4 @@
-"""Which sections an answer rests on: a trailer that the model writes and users never see, or shared rare words."""
+"""Which sections an answer rests on: by a trailer that users never see, or by rare words in common."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from ctxeng.retrieval.words import terms
 from ctxeng.turn import Answer, Chunk, Context, Message, Note, Opaque, Part, Section, Text, Tool
 
 INSTRUCTION = (
-    "End with one line that names the notes and documents you used: Cited: [id], [id]. Without any: Cited: none."
+    "End with a line that names the notes and documents you used: Cited: [id], [id]. "
+    "If you used none: Cited: none."
 )
 
 _BOLD = r"(?:\*\*|__)?"
 _ITEM = r"(?:\[[^\]\n]*\]|[\w.:/#@-]+)"
 _TRAILER = re.compile(
-    rf"(?:\A|\s*\n)[ \t]*{_BOLD}cited{_BOLD}:{_BOLD}[ \t]*\n?[ \t]*({_ITEM}(?:[ \t]*[,;][ \t]*{_ITEM}|[ \t]*\[[^\]\n]*\])*)"
-    r"[ \t]*\.?\s*\Z",
+    rf"(?:\A|\s*\n)[ \t]*{_BOLD}cited{_BOLD}:{_BOLD}[ \t]*\n?[ \t]*"
+    rf"({_ITEM}(?:[ \t]*[,;][ \t]*{_ITEM}|[ \t]*\[[^\]\n]*\])*)[ \t]*\.?\s*\Z",
     re.IGNORECASE,
 )
 _REF = re.compile(r"\[([^\]\n]*)\]|([\w.:/#@-]+)")
@@ -78,9 +79,9 @@ def by_overlap(text: str, sections: Iterable[Section]) -> tuple[str, ...]:
 
 
 class CitationFilter:
-    """Passes a stream's text on, and holds back what may be the trailer until it is known to be something else.
+    """Passes a stream's text on, and holds back what may be the trailer until that is settled.
 
-    What comes out in all is the text of `split_citations`, however the stream was cut. Call `close` at its end.
+    What comes out in all is the text of `split_citations`, however the stream was cut. `close` ends it.
     """
 
     def __init__(self, emit: Callable[[str], None]) -> None:
@@ -138,5 +139,3 @@ def _said(section: Section) -> str:
             return message.text
         case Tool(description=description):
             return description
-
-

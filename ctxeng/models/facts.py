@@ -1,4 +1,4 @@
-"""What litellm's table says of a model: window, prices, abilities; read from its file, without importing it."""
+"""What litellm's table says of a model, read from its file without importing it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from pathlib import Path
 from ctxeng.turn import Usage
 
 _TABLE = "model_prices_and_context_window_backup.json"
+# they serve whatever their owner loads, so the table has no rows for them
+_SERVERS = frozenset(
+    {"openai", "hosted_vllm", "lm_studio", "llamafile", "litellm_proxy", "ollama_chat", "xinference"}
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,12 @@ def facts(model: str) -> Facts:
     """What is known of a model id, with or without its provider; the defaults where nothing is."""
     table = _table()
     return table.get(model) or table.get(model.partition("/")[2]) or Facts()
+
+
+@lru_cache(maxsize=1)
+def providers() -> frozenset[str]:
+    """The first parts of ids that name a provider."""
+    return frozenset(known.provider for known in _table().values()) | _SERVERS
 
 
 @lru_cache(maxsize=1)

@@ -12,7 +12,8 @@ from ctxeng.errors import BadInput, ContextOverflow, MissingKey, ModelError, Rat
 from ctxeng.models.scrub import scrub
 
 _OVERFLOW = re.compile(
-    r"context.{0,20}(length|window|size)|ContextWindowExceeded|(prompt|input|request) is too long|too many (input |prompt )?tokens",
+    r"context.{0,20}(length|window|size)|ContextWindowExceeded"
+    r"|(prompt|input|request) is too long|too many (input |prompt )?tokens",
     re.IGNORECASE,
 )
 _UNAUTHORIZED, _LIMITED, _SERVER = 401, 429, 500

@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import os
 import random
 import time
-from collections.abc import Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
-from types import ModuleType
-from typing import Any, Protocol, TypeVar
+from functools import cached_property
+from typing import Any
 
 from pydantic import JsonValue
 
 from ctxeng import render
-from ctxeng.errors import MissingExtra, ModelError
+from ctxeng.errors import ModelError
+from ctxeng.models import transport as wire
 from ctxeng.models.chat import Assembly, body
-from ctxeng.models.facts import Facts, facts
+from ctxeng.models.facts import Facts, facts, providers
 from ctxeng.models.failures import Failure, read_failure
 from ctxeng.models.replies import parsed_or_none
+from ctxeng.models.transport import Awaiting, Blocking, Transport, at_once
 from ctxeng.protocols import Event, Layout, OnEvent
 from ctxeng.tokens import Counter, counter_for
-from ctxeng.turn import Answer, Ask, Context, Message, Section, Text, Usage
+from ctxeng.turn import Answer, Ask, Context, Section, Usage, assistant
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
-_NAP = 0.1  # seconds between two looks at whether the caller cancelled
+_NAP = 0.1  # seconds between two looks at whether the caller has cancelled
 
 
 @dataclass(frozen=True)
@@ -61,21 +57,23 @@ class LiteLLMModel:
     def __post_init__(self) -> None:
         if not self.id:
             raise ValueError("a model needs an id, for example openai/gpt-4o-mini")
-        if self.retries < 0 or self.timeout <= 0 or self.window < 0:
-            raise ValueError("retries and window must not be negative, timeout must be above 0")
         if not self.window:
             object.__setattr__(self, "window", self._facts.window)
+        if self.retries < 0 or self.timeout <= 0 or self.window < 0:
+            raise ValueError("retries and window must not be negative, timeout must be above 0")
 
     @property
     def name(self) -> str:
         """The id."""
         return self.id
 
-    @property
+    @cached_property
     def provider(self) -> str:
-        """Who serves the model: the id's first part, or what litellm's table says."""
+        """Who serves the model: the id's first part, or what litellm's table says; else OpenAI's format."""
         first, slash, _ = self.id.partition("/")
-        return first if slash else self._facts.provider or "openai"
+        if slash and (not self.base_url or first in providers()):
+            return first
+        return "openai" if self.base_url else self._facts.provider or "openai"
 
     @cached_property
     def layout(self) -> Layout:
@@ -84,21 +82,158 @@ class LiteLLMModel:
 
     def price(self, section: Section) -> int:
         """Tokens the section costs in this model's prompt, overhead included."""
-        return render.price(section, self._counter)
+        return render.price(section, self._counts)
 
     def price_context(self, context: Context) -> int:
         """Tokens of the whole prompt."""
-        return render.prompt_price(render.chat(context, self.layout), self._counter)
+        return render.prompt_price(render.chat(context, self.layout), self._counts)
 
     def answer(self, context: Context, ask: Ask, on_event: OnEvent | None = None) -> Answer:
         """The answer, streamed as events.
 
         Raises MissingExtra without litellm, MissingKey, ContextOverflow, RateLimited when still limited
-        after all retries, and ModelError for everything else, a stream that breaks off included: there is
-        no partial answer but a cancelled one.
+        after all retries, and ModelError for everything else, a stream that breaks off included: the only
+        partial answer is a cancelled one.
         """
-        return _at_once(self._answer(Blocking(), context, ask, on_event))
+        return at_once(self._answer(Blocking(), context, ask, on_event))
 
     async def aanswer(self, context: Context, ask: Ask, on_event: OnEvent | None = None) -> Answer:
         """The same, awaited."""
         return await self._answer(Awaiting(), context, ask, on_event)
+
+    async def _answer(
+        self, transport: Transport, context: Context, ask: Ask, on_event: OnEvent | None
+    ) -> Answer:
+        emit = on_event or _ignore
+        request = self._request(context, ask)
+        for attempt in range(self.retries + 1):
+            assembly = Assembly(self.provider)
+            failure = await self._attempt(transport, request, ask, assembly, emit)
+            if failure is None:
+                return self._finished(assembly, context, ask, emit)
+            wait = self._wait(failure, attempt)
+            if assembly.began or wait is None or attempt == self.retries or _too_late(ask, wait):
+                raise failure.error
+            logger.info("%s; attempt %d follows in %.1f s", failure.error, attempt + 2, wait)
+            await _rest(transport, wait, ask)
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _attempt(
+        self, transport: Transport, request: dict[str, Any], ask: Ask, assembly: Assembly, emit: OnEvent
+    ) -> Failure | None:
+        """What went wrong; None where the assembly is complete or was cancelled."""
+        opened = None
+        try:
+            if _cancelled(ask):
+                assembly.cancelled = True
+                return None
+            opened = await transport.open({**request, "timeout": self._patience(ask)})
+            if not self.stream:
+                _feed(assembly, opened, emit)
+                return None if assembly.finish else self._broken("no answer in the response")
+            while (piece := await transport.next(opened)) is not None:
+                if _cancelled(ask):
+                    assembly.cancelled = True
+                    return None
+                self._patience(ask)
+                _feed(assembly, piece, emit)
+            # litellm makes up an end, and an estimate of usage, where the provider sent none
+            if not any(chunk.usage for chunk in opened.chunks if hasattr(chunk, "usage")):
+                assembly.usage = None
+            if not (opened.received_finish_reason or opened.intermittent_finish_reason):
+                return self._broken("the stream broke off before the answer was complete")
+        except wire.failures() as error:
+            return read_failure(error, self.id, self.provider, [self.api_key or ""])
+        finally:
+            if opened is not None:
+                await transport.close(opened)
+        return None
+
+    def _request(self, context: Context, ask: Ask) -> dict[str, Any]:
+        temperature = self.temperature if ask.temperature is None else ask.temperature
+        prompt = render.chat(context, self.layout)
+        schema = self._facts.schema if self.structured is None else self.structured
+        request = body(
+            prompt, ask.model_copy(update={"temperature": temperature}), self.provider, schema=schema
+        )
+        request |= {"model": self.id, "stream": self.stream, "max_retries": 0, "drop_params": True}
+        if self.stream:
+            request["stream_options"] = {"include_usage": True}
+        if self.base_url:
+            request |= {"api_base": self.base_url, "custom_llm_provider": self.provider}
+            request["model"] = self.id.removeprefix(f"{self.provider}/")
+        if self.api_key or (self.base_url and self.provider == "openai"):
+            request["api_key"] = self.api_key or "none"  # else OPENAI_API_KEY would go to a stranger
+        return request | dict(self.extra)
+
+    def _finished(self, assembly: Assembly, context: Context, ask: Ask, emit: OnEvent) -> Answer:
+        message, finish = assembly.message(), assembly.ended()
+        if assembly.cancelled:  # half a call must not be run
+            message, finish = assistant(assembly.text), "cancelled"
+        usage = assembly.usage or Usage(
+            calls=1,
+            input=self.price_context(context),
+            output=self._counts.count(assembly.text),
+            exact=False,
+        )
+        usage = usage.model_copy(update={"cost": self._facts.cost(usage)})
+        for call in message.calls:
+            emit(Event(type="call", call=call))
+        emit(Event(type="usage", usage=usage))
+        return Answer(
+            message=message,
+            finish=finish,
+            parsed=None if assembly.cancelled else parsed_or_none(assembly.text, ask.want),
+            usage={"answer": usage},
+            model=self.id,
+        )
+
+    def _wait(self, failure: Failure, attempt: int) -> float | None:
+        """Seconds to wait before the next attempt; None where none makes sense."""
+        if not failure.again or (failure.after or 0) > self.patience:
+            return None
+        # jitter, so that many clients do not come back at once
+        wait = min(self.patience, self.backoff * 2.0**attempt) * random.uniform(0.5, 1.0)  # noqa: S311
+        return max(failure.after or 0.0, wait)
+
+    def _patience(self, ask: Ask) -> float:
+        """Seconds a request may take. Raises ModelError past the deadline."""
+        left = self.timeout if ask.deadline is None else ask.deadline - time.monotonic()
+        if left <= 0:
+            raise ModelError(f"{self.id}: the deadline passed before the answer was complete")
+        return min(self.timeout, left)
+
+    def _broken(self, what: str) -> Failure:
+        return Failure(ModelError(f"{self.id}: {what}"), again=True)
+
+    @property
+    def _counts(self) -> Counter:
+        return self.counter or counter_for(self.id)
+
+    @cached_property
+    def _facts(self) -> Facts:
+        return facts(self.id)
+
+
+def _feed(assembly: Assembly, piece: Any, emit: OnEvent) -> None:
+    for event in assembly.feed(piece.model_dump()):
+        emit(event)
+
+
+async def _rest(transport: Transport, seconds: float, ask: Ask) -> None:
+    """Rest, but not longer than until the caller cancels."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0 and not _cancelled(ask):
+        await transport.rest(min(left, _NAP))
+
+
+def _cancelled(ask: Ask) -> bool:
+    return ask.cancelled is not None and ask.cancelled()
+
+
+def _too_late(ask: Ask, wait: float) -> bool:
+    return ask.deadline is not None and time.monotonic() + wait >= ask.deadline
+
+
+def _ignore(event: Event) -> None:
+    """Nobody listens."""

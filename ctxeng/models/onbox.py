@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ctxeng import render
 from ctxeng.errors import Cancelled, ModelError
@@ -48,13 +49,17 @@ class OnboxModel:
         if ask.cancelled is not None and ask.cancelled():
             raise Cancelled("cancelled before answering")
         if isinstance(ask.want, Schema):
-            raise ModelError("onbox chooses or quotes; it cannot write JSON (name another model for this role)")
+            raise ModelError(
+                "onbox chooses or quotes; it cannot write JSON (name another model for this role)"
+            )
         question = _question(context)
         if isinstance(ask.want, Choices):
             text, cited, parsed = *self._choose(question, context, ask.want), True
         else:
             text, cited, parsed = *self._quote(question, context), False
-        usage = Usage(calls=1, input=context.tokens, output=self.counter.count(text), exact=self.counter.exact)
+        usage = Usage(
+            calls=1, input=context.tokens, output=self.counter.count(text), exact=self.counter.exact
+        )
         if on_event is not None:
             on_event(Event(type="text", text=text))
             on_event(Event(type="usage", usage=usage))
@@ -72,7 +77,9 @@ class OnboxModel:
         return self.answer(context, ask, on_event)
 
     def _choose(self, question: str, context: Context, want: Choices) -> tuple[str, tuple[str, ...]]:
-        sections = [(s.ref, s.body) for s in context.of("playbook") if isinstance(s.body, Note) and s.body.when]
+        sections = [
+            (s.ref, s.body) for s in context.of("playbook") if isinstance(s.body, Note) and s.body.when
+        ]
         cases = [Case(cue=body.when, means=body.text) for _, body in sections]
         previous = self._last[-1] if self._last else None
         evidence = Evidence.fit(cases, want.options, self.embedder.embed, previous)
@@ -82,17 +89,22 @@ class OnboxModel:
         refs = tuple(sections[index][0] for index in evidence.support(question, best))
         return want.options[best].value, refs
 
-    def _support(self, question: str, context: Context, want: Choices) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        """What documents in the window say for each choice: its best sentence with the question, as a cosine."""
+    def _support(
+        self, question: str, context: Context, want: Choices
+    ) -> NDArray[np.float32]:
+        """What documents in the window say for each choice: the cosine of its best sentence."""
         sentences = [text for _, text in _sentences(context, documents_only=True)]
         if not sentences:
-            return np.zeros(len(want.options))
+            return np.zeros(len(want.options), dtype=np.float32)
         asked = self.embedder.embed([f"{question}\n{choice.value} {choice.about}" for choice in want.options])
-        return (asked @ self.embedder.embed(sentences).T).max(axis=1).astype(np.float64)
+        found: NDArray[np.float32] = (asked @ self.embedder.embed(sentences).T).max(axis=1)
+        return found
 
     def _quote(self, question: str, context: Context) -> tuple[str, tuple[str, ...]]:
         candidates = _sentences(context, documents_only=False)
-        found = Hybrid([text for _, text in candidates], self.embedder).search(question, 1) if candidates else []
+        found = (
+            Hybrid([text for _, text in candidates], self.embedder).search(question, 1) if candidates else []
+        )
         if not found:
             return NOTHING, ()
         ref, text = candidates[found[0][0]]

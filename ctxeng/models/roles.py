@@ -12,7 +12,7 @@ from ctxeng.turn import Answer, Ask, Context, Section
 
 @dataclass(frozen=True)
 class RoleModels:
-    """One model answers; the other roles have their own or inherit: reflect from answer, the rest from reflect."""
+    """One model answers; reflect has its own or inherits it, the other roles inherit from reflect."""
 
     answer: Model
     others: Mapping[ModelRole, Model] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Secrets out of texts: keys, bearer tokens and authorization headers, before anything is written or raised."""
+"""Keys, bearer tokens and authorization headers out of texts, before those are written or raised."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ _KEY = re.compile(
     r"[A-Za-z0-9_.-]{8,}"
 )
 _NAMES = r"(?:x-)?api[-_]?key|(?:proxy-)?authorization|access[-_]token"
-_NAMED = re.compile(rf"(?i)\b({_NAMES})(\\?[\"']?\s*[:=]\s*\\?[\"']?)(?!\[secret\])(?!bearer|basic)[^\s\"'\\,;}}]{{6,}}")
+_NAMED = re.compile(
+    rf"(?i)\b({_NAMES})(\\?[\"']?\s*[:=]\s*\\?[\"']?)(?!\[secret\])(?!bearer|basic)[^\s\"'\\,;}}]{{6,}}"
+)
 _FIELD = re.compile(rf"(?i)(?:{_NAMES})\Z")
 
 

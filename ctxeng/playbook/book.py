@@ -39,11 +39,12 @@ class Playbook:
             if entry.id in fixed:
                 raise ValueError(f"two extended entries have the id {entry.id!r}")
             fixed[entry.id] = entry
-        rows = Rows()
+        own: dict[str, Entry] = {}
         for entry in entries:
-            if entry.id in rows.table or entry.id in fixed:
+            if entry.id in own or entry.id in fixed:
                 raise ValueError(f"two entries have the id {entry.id!r}")
-            rows = rows.insert(entry, None, {}, Provenance())
+            own[entry.id] = entry
+        rows = Rows.of([(entry, {}, Provenance()) for entry in own.values()])
         return cls(name=name, rows=rows, fixed=MappingProxyType(fixed))
 
     @property

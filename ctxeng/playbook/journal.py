@@ -50,6 +50,7 @@ class Record(NamedTuple):
     hash: str
     body: Body
     line: int = 0
+    start: int = 0  # offset of its line in the file, in bytes
 
 
 class Lines(NamedTuple):
@@ -78,7 +79,7 @@ def encode(prev: str, body: Body) -> tuple[bytes, str]:
 _OPTIONAL = ("key", "why", "results", "notes", "commit", "also", "undoes")
 
 
-def decode(data: bytes, path: str, first_line: int = 1) -> Lines:
+def decode(data: bytes, path: str, first_line: int = 1, start: int = 0) -> Lines:
     """The records of these lines, each one's hash checked, repeated ones once.
 
     A line that cannot be read is skipped and noted: a power loss tears the last one. BadPlaybook where a
@@ -87,9 +88,10 @@ def decode(data: bytes, path: str, first_line: int = 1) -> Lines:
     records: dict[str, Record] = {}
     notes: list[str] = []
     for number, line in enumerate(data.split(b"\n"), first_line):
+        offset, start = start, start + len(line) + 1
         if not line.strip():
             continue
-        record = _decoded(line.rstrip(b"\r"), number)
+        record = _decoded(line.rstrip(b"\r"), number, offset)
         if record is None:
             notes.append(f"{path}:{number}: skipped a torn line of {len(line)} bytes")
         else:
@@ -97,7 +99,7 @@ def decode(data: bytes, path: str, first_line: int = 1) -> Lines:
     return Lines(list(records.values()), notes)
 
 
-def _decoded(line: bytes, number: int) -> Record | None:
+def _decoded(line: bytes, number: int, offset: int) -> Record | None:
     """The record in a line; None where it is torn or changed."""
     prev, found, rest = line.removeprefix(b'{"prev":"').partition(b'","hash":"')
     digest, written = rest[:_HASH], b"{" + rest[_HASH + 2 :]
@@ -107,7 +109,7 @@ def _decoded(line: bytes, number: int) -> Record | None:
         body = _BODY.validate_json(written)
     except ValidationError:
         return None
-    return Record(prev.decode(), digest.decode(), body, number)
+    return Record(prev.decode(), digest.decode(), body, number, offset)
 
 
 def ordered(lines: Lines, path: str, known: Iterable[str] = ()) -> list[Record]:

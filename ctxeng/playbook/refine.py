@@ -99,12 +99,18 @@ class EntryBudget:
         own = playbook.own
         if self.tokens is None and (self.entries is None or len(own) <= self.entries):
             return []
-        costs = {entry.id: count(f"{entry.when} {entry.text}") if self.tokens is not None else 0 for entry in own}
+        costs = {
+            entry.id: count(f"{entry.when} {entry.text}") if self.tokens is not None else 0 for entry in own
+        }
         held, spent = len(own), sum(costs.values())
-        order = sorted(enumerate(own), key=lambda item: (_stage(item[1]), net_votes(playbook, item[1]), item[0]))
+        order = sorted(
+            enumerate(own), key=lambda item: (_stage(item[1]), net_votes(playbook, item[1]), item[0])
+        )
         removals: list[Delta] = []
         for _, entry in order:
-            within = (self.entries is None or held <= self.entries) and (self.tokens is None or spent <= self.tokens)
+            within = (self.entries is None or held <= self.entries) and (
+                self.tokens is None or spent <= self.tokens
+            )
             if within:
                 break
             if entry.status != "frozen":

@@ -24,10 +24,11 @@ class Ledger:
     tail: str = ""  # hash of the last record; what the next one builds on
     also: tuple[str, ...] = ()  # further records that nothing builds on yet
     count: int = 0  # records so far
-    pending: int = 0  # records since the last commit
+    committed_at: int = 0  # how many it was at the last commit
     versions: dict[str, int] = field(default_factory=dict)  # version -> count when it was last current
     touched: dict[str, tuple[int, int, str, str]] = field(default_factory=dict)  # see _touch
-    keys: dict[str, str] = field(default_factory=dict)  # idempotency key -> hash of the record
+    keys: dict[str, int] = field(default_factory=dict)  # idempotency key -> where its record starts
+    last_start: int = 0  # where the last record starts
     notes: list[str] = field(default_factory=list)
 
     def take(self, record: Record) -> Applied:
@@ -55,17 +56,21 @@ class Ledger:
         if record.prev != self.tail and self.tail:
             self.also = (*self.also, self.tail)
         self.also = tuple(each for each in self.also if each != record.prev and each not in body.also)
-        self.tail, self.playbook = record.hash, applied.playbook
+        self.tail, self.playbook, self.last_start = record.hash, applied.playbook, record.start
         self.count += 1
         if body.key:
-            self.keys[body.key] = record.hash
+            self.keys[body.key] = record.start
         if body.commit:
-            self.yaml, self.committed, self.pending = body.commit, self.playbook, 0
+            self.yaml, self.committed, self.committed_at = body.commit, self.playbook, self.count
             return
-        self.pending += 1
         for delta in body.deltas:
             self._touch(delta, person=by_person(delta, body.by))
         self.versions[self.playbook.version] = self.count
+
+    @property
+    def pending(self) -> int:
+        """Records since the last commit."""
+        return self.count - self.committed_at
 
     def since(self, base: str, name: str) -> Touch | None:
         """What happened to the entry after that version; what `rebase` wants to know."""
@@ -74,6 +79,11 @@ class Ledger:
             return Touch("unknown")
         last, person, op, into = self.touched.get(name, (0, 0, "", ""))
         return Touch(op, person > seen, into) if last > seen else None
+
+    def since_commit(self, _: str, name: str) -> Touch | None:
+        """What happened to the entry since the last commit, as a hand edit sees it: it beats everybody."""
+        last, _person, op, into = self.touched.get(name, (0, 0, "", ""))
+        return Touch(op, into=into) if last > self.committed_at else None
 
     def _touch(self, delta: Delta, *, person: bool) -> None:
         """Per entry: the count at its last change, at a person's last one, and which operation it was."""
@@ -105,23 +115,16 @@ class Ledger:
     def _misfit(self, delta: Delta, inverse: tuple[Delta, ...], stage: Stage) -> str:
         """Why a record's delta no longer fits: the inverse says which words it was made on."""
         match delta:
-            case Update():
-                row = stage.rows.table.get(delta.id)
-                made_on = next((each for each in inverse if isinstance(each, Update) and each.id == delta.id), None)
-                if row is None or made_on is None:
-                    return ""
-                other = [name for name, old in made_on.fields.items() if getattr(row.entry, name) != old]
-                return f"the other branch changed its {', '.join(other)}" if other else ""
-            case Remove():
-                made_on_add = next((e for e in inverse if isinstance(e, Add) and e.entry.id == delta.id), None)
-                row = stage.rows.table.get(delta.id)
-                changed = row and made_on_add and row.entry != made_on_add.entry
-                by_someone = self.touched.get(delta.id, (0, 0, "", ""))
-                person_last = by_someone[1] == by_someone[0] > 0
-                if changed and person_last and not by_person(delta, stage.by):
-                    return "a person changed it on the other branch"
-                return ""
-            case Add() | Merge() | Tag() | Redact():
+            case Update() if row := stage.rows.table.get(delta.id):
+                made_on = [each.fields for each in inverse if isinstance(each, Update) and each.id == delta.id]
+                fits = [all(getattr(row.entry, name) == old for name, old in one.items()) for one in made_on]
+                return "" if any(fits) or not fits else "the other branch changed it"
+            case Remove() if row := stage.rows.table.get(delta.id):
+                was = [each.entry for each in inverse if isinstance(each, Add) and each.entry.id == delta.id]
+                last, last_person, _, _ = self.touched.get(delta.id, (0, 0, "", ""))
+                is_persons = last == last_person and not by_person(delta, stage.by)
+                return "a person changed it on the other branch" if is_persons and row.entry not in was else ""
+            case _:
                 return ""
 
 

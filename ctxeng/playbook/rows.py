@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -38,6 +38,17 @@ class Rows:
     first: str = ""
     last: str = ""
     digest: int = 0
+
+    @classmethod
+    def of(cls, items: Sequence[tuple[Entry, Mapping[str, int], Provenance]]) -> Rows:
+        """A table of entries with their votes and provenance, in this order; ids must be distinct."""
+        names = ["", *(entry.id for entry, _, _ in items), ""]
+        table = {
+            entry.id: Row(entry, names[place], names[place + 2], votes, provenance, fingerprint(entry))
+            for place, (entry, votes, provenance) in enumerate(items)
+        }
+        digest = sum(row.hashed for row in table.values()) % _MODULUS
+        return cls(HashTrieMap(table), first=names[1], last=names[-2], digest=digest)
 
     def __iter__(self) -> Iterator[Row]:
         name = self.first

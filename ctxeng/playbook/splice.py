@@ -13,6 +13,7 @@ import yaml
 
 from ctxeng.errors import BadPlaybook
 from ctxeng.playbook.entry import Entry
+from ctxeng.playbook.order import in_order
 from ctxeng.playbook.yamlfile import compose, dump, parse
 
 _KEY = re.compile(r"entries:[ \t]*(#.*)?\r?\n?")
@@ -75,6 +76,16 @@ def splice(text: str, old: Sequence[Entry], new: Sequence[Entry]) -> str:
     return mark + _rewritten(text, new)
 
 
+def without_entries(text: str) -> str:
+    """The text without the items of its list: all that is needed to read its other keys.
+
+    Empty where the list is not written so that a look at each line finds it.
+    """
+    lines = [line + "\n" for line in text.split("\n")]
+    found = _scanned(lines)
+    return "".join([*lines[: found.starts[0]], *lines[found.stop :]]) if found else ""
+
+
 def _scanned(lines: list[str]) -> _Layout | None:
     """The layout by a look at each line. The caller checks it against the entries that were parsed."""
     key = next((number for number, line in enumerate(lines) if _KEY.fullmatch(line)), None)
@@ -122,7 +133,7 @@ def _spliced(
 ) -> str | None:
     """The new text; None where the lines do not hold what was parsed from them."""
     places = {entry.id: index for index, entry in enumerate(old)}
-    kept = _in_order([places[entry.id] for entry in new if entry.id in places])
+    kept = in_order([places[entry.id] for entry in new if entry.id in places])
     inserts: dict[int, list[Entry]] = {}  # by the index of the item they stand behind; -1: at the start
     rewrites: dict[int, Entry] = {}
     behind = -1
@@ -215,26 +226,6 @@ class _Writer:
     @property
     def _newline(self) -> str:
         return "\r\n" if self.layout.lines[0].endswith("\r\n") else "\n"
-
-
-def _in_order(places: Sequence[int]) -> set[int]:
-    """The longest increasing run of places: the items that can stay where they are."""
-    tails: list[int] = []
-    ends: list[int] = []
-    before: list[int] = []
-    for position, place in enumerate(places):
-        slot = bisect_left(tails, place)
-        before.append(ends[slot - 1] if slot else -1)
-        if slot == len(tails):
-            tails.append(place)
-            ends.append(position)
-        tails[slot], ends[slot] = place, position
-    kept: set[int] = set()
-    position = ends[-1] if ends else -1
-    while position >= 0:
-        kept.add(places[position])
-        position = before[position]
-    return kept
 
 
 def _hold(chunks: Sequence[str], entries: Sequence[Entry]) -> bool:

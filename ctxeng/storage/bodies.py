@@ -1,4 +1,4 @@
-"""Values too large for graph state: kept by reference, live in memory and, where wanted, set aside on disk."""
+"""Values too large for graph state, by reference: live in memory and, where wanted, on disk."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Texts(Protocol):
 
 @dataclass(frozen=True)
 class Bodies:
-    """Frozen values by reference. Without a store they live as long as this process and are named at random."""
+    """Frozen values by reference. Without a store they live as long as this process, named at random."""
 
     store: Texts | None = None
     _live: OrderedDict[str, Value] = field(default_factory=OrderedDict, init=False, repr=False, compare=False)

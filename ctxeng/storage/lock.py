@@ -75,10 +75,10 @@ class ProcessLock:
 
         def _lock(self, give_up: float) -> None:
             if self._process != os.getpid():  # a forked child would share its parent's lock
-                self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+                self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
                 self._process = os.getpid()
             elif self._descriptor < 0:
-                self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+                self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
             pause = _FIRST_PAUSE
             while True:
                 try:

@@ -31,7 +31,9 @@ class Progress:
                 record = json.loads(line)
                 done[record["key"]] = record
             except (ValueError, KeyError, TypeError) as error:
-                raise BadInput(f"{self.path}:{number}: damaged ({error}); delete the file to start over") from error
+                raise BadInput(
+                    f"{self.path}:{number}: damaged ({error}); delete the file to start over"
+                ) from error
         return done
 
     def add(self, key: str, record: dict[str, Any]) -> None:

@@ -31,6 +31,10 @@ class Prompts:
             return own.read_text(encoding="utf-8")
         file = resources.files("ctxeng.prompts").joinpath(f"{name}.md")
         if not file.is_file():
-            known = [f.name.removesuffix(".md") for f in resources.files("ctxeng.prompts").iterdir() if f.name.endswith(".md")]
+            known = [
+                f.name.removesuffix(".md")
+                for f in resources.files("ctxeng.prompts").iterdir()
+                if f.name.endswith(".md")
+            ]
             raise UnknownName("prompt", name, known)
         return file.read_text(encoding="utf-8").rstrip()

@@ -44,7 +44,8 @@ class Functions:
         try:
             arguments = _arguments(function, call.arguments)
         except ValidationError as error:
-            return _failed(call, f"bad arguments: {error}")
+            faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+            return _failed(call, f"bad arguments: {'; '.join(faults)}")
         if "scope" in inspect.signature(function).parameters:
             arguments["scope"] = scope
         try:

@@ -7,18 +7,20 @@ HEAD_CHARS = 60  # of the question before the pointed-at span: enough to tell on
 SIDE_CHARS = 180  # of the text on each side of the span
 PLAIN_CHARS = 700  # of a question that points at nothing
 LONGEST_SPAN = 80  # a longer quotation is a text, not a pointer into one
-MASK = "_"  # stands for the pointed-at span where its own words would mislead
+SHORTEST_STEM = 3
+MASK = "_"  # stands for the pointed-at span, whose own digits or letters would mislead a comparison
 
-_QUOTED = re.compile(r'"([^"\n]{1,%d})"|“([^”\n]{1,%d})”' % (LONGEST_SPAN, LONGEST_SPAN))
-_LEAD_IN = re.compile(r'[^"“:\n]{0,40}:\s*["“]?')  # ` in sentence: "`
-_WORD = re.compile(r"[^\W\d_]+|\d[\d.,]*\d|\d|[^\w\s]", re.UNICODE)
-_NAME = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_a-zA-Z]+")
-_CUT = "… "
+_QUOTED = re.compile(rf'"([^"\n]{{1,{LONGEST_SPAN}}})"|“([^”\n]{{1,{LONGEST_SPAN}}})”')
+_LEAD_IN = re.compile(r'(?:[^"“:\n]{0,40}:)?[\s"“]*')  # ` in sentence: "`
+_WORD = re.compile(r"[^\W\d_]+|\d[\d.,]*\d|\d|[^\w\s]")
+_NAME_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_]+")
+_ENDINGS = ("ations", "ation", "ments", "ment", "ings", "ing", "ies", "ed", "es", "s", "e", "y")
+_CUT = "…"
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A question taken apart: what it points at (empty if nothing), and the text before and after it."""
+    """A question taken apart: the span it points at (empty if none) and the text before and after it."""
 
     head: str
     span: str
@@ -27,36 +29,36 @@ class Reading:
 
     @property
     def context(self) -> str:
-        """The text pointed into, with the span in its place."""
+        """The text pointed into, the span in its place."""
         return f"{self.left}{self.span}{self.right}".strip()
 
     def window(self, chars: int) -> str:
-        """`chars` characters on each side, the span masked."""
+        """At most `chars` characters on each side of the masked span; the whole text where nothing is masked."""
         if not self.span:
             return self.context
-        return f"{_last(self.left, chars)} {MASK} {_first(self.right, chars)}".strip()
+        return f"{_end(self.left, chars)} {MASK} {_start(self.right, chars)}".strip()
 
 
 def read(text: str) -> Reading:
-    """Take `text` apart at the first quoted span that occurs again outside its quotes."""
+    """Take `text` apart at its first quoted span that occurs again after the quotation."""
     for match in _QUOTED.finditer(text):
         span = (match[1] or match[2]).strip()
-        if not span:
-            continue
-        bounded = re.compile(rf"(?<![\w]){re.escape(span)}(?![\w])")
         after = text[match.end() :]
         lead = _LEAD_IN.match(after)
         start = lead.end() if lead else 0
-        found = bounded.search(after, start)
+        found = re.compile(rf"(?<!\w){re.escape(span)}(?!\w)").search(after, start) if span else None
         if found:
-            head = _last(text[: match.start()].strip(), HEAD_CHARS)
-            left = _last(after[start : found.start()], SIDE_CHARS)
-            return Reading(head, span, left, _first(after[found.end() :], SIDE_CHARS))
-    return Reading("", "", _ends(text.strip(), PLAIN_CHARS), "")
+            head = _end(text[: match.start()].strip(), HEAD_CHARS)
+            left = _end(after[start : found.start()], SIDE_CHARS).lstrip(' "“')
+            return Reading(head, span, left, _start(after[found.end() :], SIDE_CHARS).rstrip())
+    return Reading("", "", _both_ends(text.strip(), PLAIN_CHARS), "")
 
 
 def cue(text: str) -> str:
-    """The part of a question worth storing: `cue(cue(x)) == cue(x)`, and both read alike."""
+    """The part of a question worth storing as an entry's `when`.
+
+    `read` finds in it what it finds in the question, so a model may be given either; `cue(cue(x)) == cue(x)`.
+    """
     reading = read(text)
     if not reading.span:
         return reading.left
@@ -65,38 +67,39 @@ def cue(text: str) -> str:
 
 def words(text: str) -> list[str]:
     """Lower-case words, numbers and marks, in order."""
-    return [match.lower() for match in _WORD.findall(text)]
+    return [word.lower() for word in _WORD.findall(text)]
 
 
 def name_words(name: str) -> list[str]:
-    """Lower-case words of a CamelCase, snake_case or plain name."""
-    return [match.lower() for match in _NAME.findall(name)]
+    """Lower-case words of a CamelCase, snake_case or plain name; the name itself where it has none."""
+    return [word.lower() for word in _NAME_WORD.findall(name)] or [name.lower()]
 
 
 def stem(word: str) -> str:
-    """The word without its commonest English endings; a crude match between a sentence and a name."""
-    for ending in ("ations", "ation", "ments", "ment", "ings", "ing", "ies", "ed", "es", "s", "e", "y"):
-        if word.endswith(ending) and len(word) - len(ending) >= 3:
-            return word[: -len(ending)]
+    """The word without one common English ending: enough to match a sentence with a name."""
+    for ending in _ENDINGS:
+        if word.endswith(ending) and len(word) - len(ending) >= SHORTEST_STEM:
+            return word.removesuffix(ending)
     return word
 
 
-def _first(text: str, chars: int) -> str:
+def _start(text: str, chars: int) -> str:
+    """The first `chars` characters, less a word cut in two."""
     if len(text) <= chars:
         return text
-    cut = text[:chars]
-    return cut[: cut.rfind(" ") + 1].rstrip() or cut
+    return text[:chars].rpartition(" ")[0] or text[:chars]
 
 
-def _last(text: str, chars: int) -> str:
+def _end(text: str, chars: int) -> str:
+    """The last `chars` characters, less a word cut in two."""
     if len(text) <= chars:
         return text
-    cut = text[-chars:]
-    return cut[cut.find(" ") + 1 :] or cut
+    return text[-chars:].partition(" ")[2] or text[-chars:]
 
 
-def _ends(text: str, chars: int) -> str:
+def _both_ends(text: str, chars: int) -> str:
+    """A long text's beginning and end: instructions tend to stand at one, the question at the other."""
     if len(text) <= chars:
         return text
-    half = (chars - len(_CUT)) // 2
-    return f"{_first(text, half)} {_CUT}{_last(text, half)}"
+    half = (chars - len(_CUT) - 2) // 2
+    return f"{_start(text, half)} {_CUT} {_end(text, half)}"

@@ -1,4 +1,4 @@
-"""ACE: reflect on what happened, curate what it teaches (Zhang et al., Agentic Context Engineering, section 3).
+"""ACE: reflect on what happened, curate what it teaches (Agentic Context Engineering, section 3).
 
 Past the released code: UPDATE, MERGE and REMOVE work, votes are counted once a turn, ids and counters are
 never copied by a model, the label-free case tells the reflector nothing of the label.
@@ -13,15 +13,22 @@ from typing import TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from ctxeng.errors import BadReply
+from ctxeng.models.replies import ask_json
 from ctxeng.playbook.book import Playbook
 from ctxeng.playbook.delta import Add, Delta, Merge, Remove, Tag, Update
 from ctxeng.playbook.entry import Entry, Provenance, mint
-from ctxeng.playbook.learners.ace_forms import AddNote, Curation, MergeNotes, Reflection, RemoveNote, UpdateNote
-from ctxeng.playbook.learners.evidence import cited_notes, failed, lineage, line, outcome
+from ctxeng.playbook.learners.ace_forms import (
+    AddNote,
+    Curation,
+    MergeNotes,
+    Reflection,
+    RemoveNote,
+    UpdateNote,
+)
+from ctxeng.playbook.learners.evidence import cited_notes, failed, line, lineage, outcome
 from ctxeng.protocols import ModelRole, Models, Proposal
 from ctxeng.text.clip import clip_middle
 from ctxeng.text.prompts import Prompts
-from ctxeng.text.replies import ask_json
 from ctxeng.turn import Ask, Context, Section, Trust, Turn, Usage, add_usage, least_trust, user
 
 Retry = Callable[[Turn, str], Turn]  # the same task again, with advice; the result is judged
@@ -116,7 +123,7 @@ class AceLearner:
                 ledger.failures.append(f"curate: {wish.op} of unknown entries {', '.join(unknown)}")
                 continue
             try:
-                deltas.append(self._delta(wish, origin, lambda each: each in playbook or each in minted))
+                deltas.append(self._delta(wish, origin, _taken(playbook, minted)))
             except (ValidationError, ValueError) as error:
                 ledger.failures.append(f"curate: {wish.op} refused: {error}")
                 continue
@@ -146,7 +153,9 @@ class AceLearner:
         """One vote a turn for each entry that it cited, whatever the number of rounds."""
         cited = set(turn.answer.cited if turn.answer else ()) & {entry.id for entry in playbook.own}
         votes = {vote.id: vote.tag for vote in reflection.tags if vote.id in cited}
-        return [Tag(id=each, votes={tag: 1}, evidence=(turn.id,), by=self.name) for each, tag in votes.items()]
+        return [
+            Tag(id=each, votes={tag: 1}, evidence=(turn.id,), by=self.name) for each, tag in votes.items()
+        ]
 
     def _ask(self, role: ModelRole, text: str, form: TypeAdapter[T], ledger: _Ledger) -> T | None:
         model = self.models.role(role)
@@ -166,3 +175,7 @@ class AceLearner:
             return None
         ledger.usage = add_usage(ledger.usage, {role: usage})
         return found
+
+
+def _taken(playbook: Playbook, minted: set[str]) -> Callable[[str], bool]:
+    return lambda each: each in playbook or each in minted

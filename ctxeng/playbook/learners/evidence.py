@@ -44,6 +44,8 @@ def line(entry: Entry) -> str:
 
 def lineage(turn: Turn) -> Trust:
     """The least trust of what was in the window and of what tools returned."""
-    seen = (section.trust for section in turn.context.sections if section.kind in {"chunk", "playbook", "summary"})
+    seen = (
+        section.trust for section in turn.context.sections if section.kind in {"chunk", "playbook", "summary"}
+    )
     ran_tools: tuple[Trust, ...] = ("untrusted",) if any(step.results for step in turn.steps) else ()
     return least_trust(*seen, *ran_tools)
