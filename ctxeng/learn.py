@@ -47,10 +47,13 @@ class Learning:
 
     def propose(self, turns: Sequence[Turn]) -> Proposal:
         """What the learner wants changed; new entries wait as candidates where the settings say so."""
-        proposal = self.learner.propose(turns, self.store.playbook)
-        if self.approve != "candidate":
-            return proposal
-        return replace(proposal, deltas=tuple(_as_candidate(delta) for delta in proposal.deltas))
+        playbook = self.store.playbook
+        proposal = self.learner.propose(turns, playbook)
+        # the version it was proposed against: another writer's newer one decides what still holds
+        deltas = [delta.model_copy(update={"base": playbook.version}) for delta in proposal.deltas]
+        if self.approve == "candidate":
+            deltas = [_as_candidate(delta) for delta in deltas]
+        return replace(proposal, deltas=tuple(deltas))
 
     def apply(self, deltas: Sequence[Delta], *, by: str, why: str, key: str) -> Learned:
         """The deltas applied, each step under a key of its own, so that doing it again changes nothing.

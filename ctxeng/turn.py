@@ -5,101 +5,70 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import Field, JsonValue
 
+from ctxeng.feedback import Feedback, Labelled, Observed, Truth, Unlabelled
+from ctxeng.message import (
+    TRUST_ORDER,
+    Call,
+    Image,
+    Message,
+    Opaque,
+    Part,
+    Result,
+    Role,
+    Text,
+    Trust,
+    Value,
+    assistant,
+    least_trust,
+    user,
+)
 
-class Value(BaseModel):
-    """A frozen value that crosses borders (YAML, JSON, graph state, journal); unknown fields are errors."""
+__all__ = [
+    "TRUST_ORDER",
+    "Answer",
+    "Ask",
+    "Call",
+    "Choice",
+    "Choices",
+    "Chunk",
+    "Context",
+    "Feedback",
+    "Finish",
+    "FreeText",
+    "Image",
+    "Labelled",
+    "Message",
+    "Note",
+    "Observed",
+    "Opaque",
+    "Part",
+    "Request",
+    "Result",
+    "Role",
+    "Schema",
+    "Scope",
+    "Section",
+    "SectionKind",
+    "Step",
+    "Task",
+    "Text",
+    "Tool",
+    "Trust",
+    "Truth",
+    "Turn",
+    "Unlabelled",
+    "Usage",
+    "Value",
+    "Want",
+    "add_usage",
+    "assistant",
+    "least_trust",
+    "user",
+]
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-Trust = Literal["untrusted", "user", "trusted"]
-TRUST_ORDER: tuple[Trust, ...] = ("untrusted", "user", "trusted")
-Role = Literal["system", "user", "assistant", "tool"]
 SectionKind = Literal["system", "playbook", "tool", "summary", "message", "chunk", "query", "step"]
-
-
-def least_trust(*levels: Trust) -> Trust:
-    """The trust of something derived from parts: the minimum over its lineage."""
-    return min(levels, key=TRUST_ORDER.index, default="trusted")
-
-
-# -- parts of a message --------------------------------------------------------------------------------
-
-
-class Text(Value):
-    """Plain text."""
-
-    type: Literal["text"] = "text"
-    text: str
-
-
-class Image(Value):
-    """An image, by URL or as base64 data; `tokens` is what the provider bills for it."""
-
-    type: Literal["image"] = "image"
-    url: str
-    tokens: int = 1105
-
-
-class Call(Value):
-    """A tool call by the model. `malformed` holds the raw arguments where they are not valid JSON."""
-
-    type: Literal["call"] = "call"
-    id: str
-    name: str
-    arguments: dict[str, JsonValue] = {}
-    malformed: str = ""
-
-
-class Result(Value):
-    """What a tool call returned."""
-
-    type: Literal["result"] = "result"
-    call_id: str
-    text: str
-    is_error: bool = False
-
-
-class Opaque(Value):
-    """Provider data that goes back verbatim with its call, for example signed thinking."""
-
-    type: Literal["opaque"] = "opaque"
-    provider: str
-    payload: JsonValue
-
-
-Part = Annotated[Text | Image | Call | Result | Opaque, Field(discriminator="type")]
-
-
-class Message(Value):
-    """One message of a dialogue."""
-
-    role: Role
-    parts: tuple[Part, ...]
-    id: str = ""
-
-    @property
-    def text(self) -> str:
-        """All text parts and results, joined."""
-        return "\n".join(part.text for part in self.parts if isinstance(part, Text | Result))
-
-    @property
-    def calls(self) -> tuple[Call, ...]:
-        """The tool calls it makes."""
-        return tuple(part for part in self.parts if isinstance(part, Call))
-
-
-def user(text: str) -> Message:
-    """A user message of plain text."""
-    return Message(role="user", parts=(Text(text=text),))
-
-
-def assistant(text: str) -> Message:
-    """An assistant message of plain text."""
-    return Message(role="assistant", parts=(Text(text=text),))
-
 
 # -- what a request brings ------------------------------------------------------------------------------
 
@@ -296,12 +265,6 @@ class Step(Value):
     results: tuple[Result, ...] = ()
 
 
-class Truth(Value):
-    """The right answer. It lives in a Task only, so that a label cannot leak into a label-free run."""
-
-    target: JsonValue
-
-
 class Task(Value):
     """A request with its truth. Tasks of one `group` reveal their truths together."""
 
@@ -310,32 +273,6 @@ class Task(Value):
     want: Want = FreeText()
     truth: Truth | None = None
     group: str = ""
-
-
-class Labelled(Value):
-    """Feedback from comparing with the truth."""
-
-    type: Literal["labelled"] = "labelled"
-    score: float = Field(ge=0, le=1)
-    truth: Truth
-
-
-class Observed(Value):
-    """Feedback from the world (a test run, an exit code, a reward) or from a person, without the truth."""
-
-    type: Literal["observed"] = "observed"
-    score: float = Field(ge=0, le=1)
-    evidence: str = ""
-
-
-class Unlabelled(Value):
-    """No score at all; a comment at most."""
-
-    type: Literal["unlabelled"] = "unlabelled"
-    comment: str = ""
-
-
-Feedback = Annotated[Labelled | Observed | Unlabelled, Field(discriminator="type")]
 
 
 class Turn(Value):

@@ -16,6 +16,7 @@ _OVERFLOW = re.compile(
     r"|(prompt|input|request) is too long|too many (input |prompt )?tokens",
     re.IGNORECASE,
 )
+_NO_KEY = re.compile(r"missing (api.?key|credentials)|api_key client option must be set", re.IGNORECASE)
 _UNAUTHORIZED, _LIMITED, _SERVER = 401, 429, 500
 _TOO_LONG = {400, 413}
 _AGAIN = {408, 409, 425}  # and everything from 500
@@ -50,7 +51,7 @@ def read_failure(error: Exception, model: str, provider: str, secrets: Sequence[
     said = scrub(str(error), secrets)
     said = said if len(said) <= _LONGEST else said[:_LONGEST] + "..."
     status = getattr(error, "status_code", None)
-    if status == _UNAUTHORIZED:
+    if status == _UNAUTHORIZED or _NO_KEY.search(said):
         return Failure(
             MissingKey(f"{model}: no valid credentials; set {key_name(provider)} or pass api_key ({said})")
         )

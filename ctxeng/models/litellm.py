@@ -159,6 +159,8 @@ class LiteLLMModel:
         request |= {"model": self.id, "stream": self.stream, "max_retries": 0, "drop_params": True}
         if self.stream:
             request["stream_options"] = {"include_usage": True}
+        if prompt.tools:
+            request["_skip_mcp_handler"] = True  # litellm 1.106 cannot take tools without the mcp package
         if self.base_url:
             request |= {"api_base": self.base_url, "custom_llm_provider": self.provider}
             request["model"] = self.id.removeprefix(f"{self.provider}/")

@@ -89,9 +89,7 @@ class OnboxModel:
         refs = tuple(sections[index][0] for index in evidence.support(question, best))
         return want.options[best].value, refs
 
-    def _support(
-        self, question: str, context: Context, want: Choices
-    ) -> NDArray[np.float32]:
+    def _support(self, question: str, context: Context, want: Choices) -> NDArray[np.float32]:
         """What documents in the window say for each choice: the cosine of its best sentence."""
         sentences = [text for _, text in _sentences(context, documents_only=True)]
         if not sentences:

@@ -22,6 +22,14 @@ _QUOTED = 2_000  # characters of a bad reply that go back with the question for 
 _SHOWN = 12  # options or faults that an error's sentence lists
 
 
+class Unrepaired(BadReply):
+    """A reply that was bad twice; `usage` says what both cost."""
+
+    def __init__(self, message: str, usage: Usage) -> None:
+        super().__init__(message)
+        self.usage = usage
+
+
 def find_json(text: str) -> JsonValue:
     """The JSON value that is the whole text, or its one fenced block. Raises BadReply."""
     return _load(_json_text(text))
@@ -112,8 +120,7 @@ def ask_json(
 ) -> tuple[T, Usage]:
     """The model's reply as a validated value, and what it cost; a bad reply is sent back once to be mended.
 
-    Raises BadReply after that one round; its `usage` says what both replies cost. `role` names the model's
-    part for usage by role.
+    Raises Unrepaired, a BadReply, after that one round. `role` names the model's part in messages.
     """
     wanted = ask.model_copy(update={"want": Schema(json_schema=adapter.json_schema())})
     first = model.answer(context, wanted)
@@ -124,24 +131,18 @@ def ask_json(
         fault = str(error)
     repair = _repair(model, context, wanted, first.text, fault)
     if repair is None:
-        _refuse(f"{role}: {fault}; there is no room in the window to ask again", usage)
+        raise Unrepaired(f"{role}: {fault}; there is no room in the window to ask again", usage)
     second = model.answer(repair, wanted)
     usage += billed(second)
     try:
         return read_json(second.text, adapter), usage
     except BadReply as error:
-        _refuse(f"{role}: {error} (asked twice; the first reply: {fault})", usage)
+        raise Unrepaired(f"{role}: {error} (asked twice; the first reply: {fault})", usage) from None
 
 
 def billed(answer: Answer) -> Usage:
     """What an answer cost, all roles together."""
     return sum(answer.usage.values(), Usage())
-
-
-def _refuse(message: str, usage: Usage) -> NoReturn:
-    error = BadReply(message)
-    error.usage = usage  # type: ignore[attr-defined]
-    raise error
 
 
 def _repair(model: Model, context: Context, ask: Ask, reply: str, fault: str) -> Context | None:

@@ -30,9 +30,7 @@ class Playbook:
     _own: list[tuple[Entry, ...]] = field(default_factory=list, init=False, compare=False, repr=False)
 
     @classmethod
-    def of(
-        cls, entries: Iterable[Entry], name: str = "playbook", extended: Iterable[Entry] = ()
-    ) -> Playbook:
+    def of(cls, entries: Iterable[Entry], name: str = "playbook", extended: Iterable[Entry] = ()) -> Playbook:
         """A playbook of these entries without votes; `extended` are read-only. ValueError for a double id."""
         fixed: dict[str, Entry] = {}
         for entry in extended:
@@ -67,7 +65,7 @@ class Playbook:
     @property
     def version(self) -> str:
         """16 hex digits of the hash of its own entries; votes and order do not count."""
-        return f"{self.rows.digest:064x}"[:16]
+        return f"{self.rows.digest >> 192:016x}"
 
     def __len__(self) -> int:
         return len(self.rows.table) + len(self.fixed)

@@ -11,9 +11,7 @@ from ctxeng.playbook.delta import Add, Delta, Merge, Redact, Remove, Tag, Update
 from ctxeng.playbook.entry import Entry, unite
 from ctxeng.playbook.rows import Row, Rows, rewritten
 
-Code = Literal[
-    "ok", "no-change", "unknown-id", "duplicate-id", "reused-id", "invalid", "frozen", "read-only"
-]
+Code = Literal["ok", "no-change", "unknown-id", "duplicate-id", "reused-id", "invalid", "frozen", "read-only"]
 REDACTED = "[redacted]"
 
 
@@ -138,9 +136,7 @@ def _merge(stage: Stage, delta: Merge) -> Outcome:
 def _remove(stage: Stage, delta: Remove) -> Outcome:
     restoring = _restoring(stage.rows.table[delta.id], delta.by)
     gone = stage.gone.insert(delta.id, restoring)
-    return Outcome(
-        Stage(stage.rows.remove(delta.id), gone, stage.fixed, stage.by), "ok", (restoring,)
-    )
+    return Outcome(Stage(stage.rows.remove(delta.id), gone, stage.fixed, stage.by), "ok", (restoring,))
 
 
 def _tag(stage: Stage, delta: Tag) -> Outcome:

@@ -30,7 +30,9 @@ def diff(old: Playbook, new: Playbook) -> list[Change]:
     """What is removed, then what is added, changed or moved in the order of the new one; own entries only."""
     before = {entry.id: entry for entry in old.own}
     after = {entry.id: entry for entry in new.own}
-    changes = [Change(what="removed", id=name, old=entry) for name, entry in before.items() if name not in after]
+    changes = [
+        Change(what="removed", id=name, old=entry) for name, entry in before.items() if name not in after
+    ]
     moved = _moved(old.own, new.own)
     for name, entry in after.items():
         was = before.get(name)
@@ -60,13 +62,13 @@ def text_diff(old: Playbook, new: Playbook, context: int = 3) -> str:
     return "".join(lines)
 
 
-def edits(old: Playbook, entries: Sequence[Entry], by: str) -> tuple[Delta, ...]:
-    """The deltas that turn the old playbook's own entries into these, order included.
+def edits(old: Playbook, entries: Sequence[Entry], by: str, *, order: bool = True) -> tuple[Delta, ...]:
+    """The deltas that turn the old playbook's own entries into these, with `order` in their order as well.
 
     An entry that moved is removed and put back with its votes and provenance.
     """
     names = {entry.id for entry in entries}
-    moved = _moved(old.own, entries)
+    moved = _moved(old.own, entries) if order else set()
     deltas: list[Delta] = [
         Remove(id=entry.id, by=by) for entry in old.own if entry.id not in names or entry.id in moved
     ]

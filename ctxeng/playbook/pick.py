@@ -21,6 +21,16 @@ class Search(Protocol):
 
 
 @dataclass(frozen=True)
+class _Known:
+    """A section made before, and what it was made from."""
+
+    entry: Entry
+    trust: Trust
+    price: Callable[[Section], int]
+    section: Section
+
+
+@dataclass(frozen=True)
 class EntryPicker:
     """A playbook as a source.
 
@@ -35,12 +45,13 @@ class EntryPicker:
     stickiness: float = 0.15
     candidates: bool = True
     _found: dict[str, Search] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _known: dict[str, _Known] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def gather(self, request: Request, allowance: Allowance) -> list[Section]:
         """Sections of the entries picked, in a stable order."""
         playbook = self.playbook()
         entries = [entry for entry in playbook.entries if self._visible(entry, request.agent)]
-        sections = [allowance.priced(self._section(entry, playbook)) for entry in entries]
+        sections = [self._priced(entry, playbook, allowance) for entry in entries]
         if sum(section.tokens for section in sections) <= allowance.tokens:
             return sections
         return self._best(playbook, entries, sections, request, allowance)
@@ -82,9 +93,21 @@ class EntryPicker:
             return False
         return not entry.audience or not agent or agent in entry.audience
 
-    def _section(self, entry: Entry, playbook: Playbook) -> Section:
-        trust: Trust = "untrusted" if entry.status == "candidate" else playbook.provenance(entry.id).trust
-        if entry.status == "frozen":
-            trust = "trusted"  # people froze it: they have read it
+    def _priced(self, entry: Entry, playbook: Playbook, allowance: Allowance) -> Section:
+        """The entry's section; an untouched entry is the same object in the next version, and made once."""
+        trust = _trust(entry, playbook)
+        known = self._known.get(entry.id)
+        if known and known.entry is entry and known.trust == trust and known.price == allowance.price:
+            return known.section
         body = Note(text=entry.text, when=entry.when)
-        return Section(kind="playbook", source=self.name, body=body, ref=entry.id, trust=trust)
+        section = Section(kind="playbook", source=self.name, body=body, ref=entry.id, trust=trust)
+        self._known[entry.id] = _Known(entry, trust, allowance.price, allowance.priced(section))
+        return self._known[entry.id].section
+
+
+def _trust(entry: Entry, playbook: Playbook) -> Trust:
+    if entry.status == "candidate":
+        return "untrusted"
+    if entry.status == "frozen":
+        return "trusted"  # people froze it: they have read it
+    return playbook.provenance(entry.id).trust

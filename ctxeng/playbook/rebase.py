@@ -27,13 +27,13 @@ class Rebased:
     """What is left to apply, and the deltas that lost, each with a sentence.
 
     `superseded` ones are settled; those in `conflicts` have to be proposed again on the newer version.
-    `places` says which of the deltas handed in each one of `apply` was, `overrides` what they outdo.
+    `codes` has "ok", "superseded" or "conflict" for each delta handed in; `overrides` says what they outdo.
     """
 
     apply: tuple[Delta, ...] = ()
     superseded: tuple[tuple[Delta, str], ...] = ()
     conflicts: tuple[tuple[Delta, str], ...] = ()
-    places: tuple[int, ...] = ()
+    codes: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
 
     @property
@@ -41,6 +41,11 @@ class Rebased:
         """What lost, in words."""
         lost = [f"superseded: {why}" for _, why in self.superseded]
         return (*lost, *(f"conflict: {why}" for _, why in self.conflicts), *self.overrides)
+
+    def results(self, applied: Sequence[str]) -> tuple[str, ...]:
+        """A code for each delta handed in, given those of the deltas that were applied."""
+        codes = iter(applied)
+        return tuple(next(codes) if code == "ok" else code for code in self.codes)
 
 
 class _Lost(NamedTuple):
@@ -56,13 +61,15 @@ def rebase(deltas: Sequence[Delta], current: Playbook, since: Since, by: str = "
     Remove beats Update beats Tag; of two Updates of one entry the second is a conflict; people beat
     learners. A delta without a base, or based on the current version, stays as it is.
     """
+    if all(delta.base in {"", current.version} for delta in deltas):
+        return Rebased(tuple(deltas), codes=("ok",) * len(deltas))
     applied: list[Delta] = []
-    places: list[int] = []
+    codes: list[str] = []
     superseded: list[tuple[Delta, str]] = []
     conflicts: list[tuple[Delta, str]] = []
     overrides: list[str] = []
     lost_ids: set[str] = set()  # what builds on a lost Add is lost with it
-    for place, delta in enumerate(deltas):
+    for delta in deltas:
         if lost_ids.intersection(targets(delta)):
             settled: Delta | _Lost = _Lost("it builds on a delta that was not applied", conflict=True)
         elif delta.base in {"", current.version}:
@@ -71,13 +78,14 @@ def rebase(deltas: Sequence[Delta], current: Playbook, since: Since, by: str = "
             settled = _settled(delta, current, since, person=by_person(delta, by))
         if not isinstance(settled, _Lost):
             applied.append(settled)
-            places.append(place)
+            codes.append("ok")
             overrides += _overridden(delta, current, since)
             continue
+        codes.append("conflict" if settled.conflict else "superseded")
         (conflicts if settled.conflict else superseded).append((delta, settled.why))
         if isinstance(delta, Add):
             lost_ids.add(delta.entry.id)
-    return Rebased(tuple(applied), tuple(superseded), tuple(conflicts), tuple(places), tuple(overrides))
+    return Rebased(tuple(applied), tuple(superseded), tuple(conflicts), tuple(codes), tuple(overrides))
 
 
 def _overridden(delta: Delta, current: Playbook, since: Since) -> list[str]:
@@ -118,21 +126,25 @@ def _add(delta: Add, current: Playbook) -> Delta | _Lost:
 def _update(delta: Update, current: Playbook, touch: Touch | None, *, person: bool) -> Delta | _Lost:
     name = delta.id
     if name not in current:
-        if name in current.gone and person and touch and not touch.by_person and touch.op == "remove":
-            gone = current.gone[name]
-            after = gone.after if not gone.after or gone.after in current.rows.table else None
-            entry = gone.entry.model_copy(update=delta.fields)
-            return gone.model_copy(update={"entry": entry, "after": after, "by": delta.by})
-        return _Lost(f"{name} was {'merged into ' + touch.into if touch and touch.into else 'removed'}")
-    if touch is None:
+        return _revived(delta, current, touch, person=person)
+    if touch is None or (person and not touch.by_person):
         return delta
     if all(getattr(current.get(name), field) == value for field, value in delta.fields.items()):
         return _Lost(f"{name} already says so")
     if touch.by_person and not person:
         return _Lost(f"a person changed {name}")
-    if person and not touch.by_person:
-        return delta
     return _Lost(f"{name} was changed meanwhile; propose it again", conflict=True)
+
+
+def _revived(delta: Update, current: Playbook, touch: Touch | None, *, person: bool) -> Delta | _Lost:
+    """A person's Update brings back what a learner removed; any other is too late."""
+    gone = current.gone.get(delta.id)
+    if gone is None or not person or touch is None or touch.by_person or touch.op != "remove":
+        merged = touch.into if touch else ""
+        return _Lost(f"{delta.id} was {'merged into ' + merged if merged else 'removed'}")
+    entry = gone.entry.model_copy(update=delta.fields)
+    after = gone.after if not gone.after or gone.after in current.rows.table else None
+    return gone.model_copy(update={"entry": entry, "after": after, "by": delta.by})
 
 
 def _remove(delta: Remove, current: Playbook, touch: Touch | None, *, person: bool) -> Delta | _Lost:

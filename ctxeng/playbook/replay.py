@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ctxeng.errors import BadPlaybook, DeltaRefused
 from ctxeng.playbook.book import Applied, Playbook
 from ctxeng.playbook.change import Stage, change
-from ctxeng.playbook.delta import Add, Delta, Merge, Redact, Remove, Tag, Update, by_person, targets
+from ctxeng.playbook.delta import Add, Delta, Merge, Remove, Tag, Update, by_person, targets
 from ctxeng.playbook.journal import Record
 from ctxeng.playbook.rebase import Touch
 
@@ -116,14 +116,18 @@ class Ledger:
         """Why a record's delta no longer fits: the inverse says which words it was made on."""
         match delta:
             case Update() if row := stage.rows.table.get(delta.id):
-                made_on = [each.fields for each in inverse if isinstance(each, Update) and each.id == delta.id]
+                made_on = [
+                    each.fields for each in inverse if isinstance(each, Update) and each.id == delta.id
+                ]
                 fits = [all(getattr(row.entry, name) == old for name, old in one.items()) for one in made_on]
                 return "" if any(fits) or not fits else "the other branch changed it"
             case Remove() if row := stage.rows.table.get(delta.id):
                 was = [each.entry for each in inverse if isinstance(each, Add) and each.entry.id == delta.id]
                 last, last_person, _, _ = self.touched.get(delta.id, (0, 0, "", ""))
                 is_persons = last == last_person and not by_person(delta, stage.by)
-                return "a person changed it on the other branch" if is_persons and row.entry not in was else ""
+                return (
+                    "a person changed it on the other branch" if is_persons and row.entry not in was else ""
+                )
             case _:
                 return ""
 

@@ -128,9 +128,7 @@ def _composed(text: str, lines: list[str]) -> _Layout | None:
     return _Layout(lines, starts, min(stop, len(lines)), indent)
 
 
-def _spliced(
-    layout: _Layout, old: Sequence[Entry], new: Sequence[Entry], *, check_all: bool
-) -> str | None:
+def _spliced(layout: _Layout, old: Sequence[Entry], new: Sequence[Entry], *, check_all: bool) -> str | None:
     """The new text; None where the lines do not hold what was parsed from them."""
     places = {entry.id: index for index, entry in enumerate(old)}
     kept = in_order([places[entry.id] for entry in new if entry.id in places])
@@ -262,7 +260,9 @@ def _rewritten(text: str, new: Sequence[Entry]) -> str:
     else:
         out = text
     if not _holds(out, new):
-        raise BadPlaybook("entries cannot be written into this file; put `entries:` at its end, in block style")
+        raise BadPlaybook(
+            "entries cannot be written into this file; put `entries:` at its end, in block style"
+        )
     return out
 
 

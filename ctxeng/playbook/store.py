@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
-from types import MappingProxyType, TracebackType
-from typing import Literal
+from types import TracebackType
+from typing import Literal, Self
 
-from ctxeng.errors import BadPlaybook
-from ctxeng.playbook import cache as cachefile
+from ctxeng.errors import DeltaRefused
+from ctxeng.playbook import history
 from ctxeng.playbook.book import Applied, Playbook
+from ctxeng.playbook.change import REDACTED
 from ctxeng.playbook.delta import Delta, Redact
-from ctxeng.playbook.diff import edits
-from ctxeng.playbook.entry import Entry
-from ctxeng.playbook.history import History, Stats, undoing
-from ctxeng.playbook.journal import Body, Record, decode, encode, now, ordered
-from ctxeng.playbook.journalfile import JournalFile
+from ctxeng.playbook.files import StoreFiles, sha256
+from ctxeng.playbook.history import Stats, Way
+from ctxeng.playbook.journal import Body, Record
 from ctxeng.playbook.rebase import Rebased, rebase
-from ctxeng.playbook.redaction import scrub_journal, scrub_yaml, words_of
+from ctxeng.playbook.redaction import Words, scrub_journal, scrub_yaml, sealed, words_of
 from ctxeng.playbook.replay import Ledger
-from ctxeng.playbook.splice import splice
-from ctxeng.playbook.yamlfile import Parsed, header, parse
 from ctxeng.storage.atomic import write_atomic
-from ctxeng.storage.lock import ProcessLock
-
-HAND_EDIT = "person:hand-edit"
-_WORTH_A_CACHE = 100  # entries or records
 
 
 class PlaybookStore:
@@ -36,6 +26,7 @@ class PlaybookStore:
 
     The journal is the truth between commits. What `apply` returned survives kill -9; a power loss takes at
     most what came after the last commit, and nothing with sync="always". `.playbook` is a frozen snapshot.
+    A file that is not there yet is an empty playbook; the first commit writes it.
     """
 
     def __init__(
@@ -47,31 +38,180 @@ class PlaybookStore:
         timeout: float = 30.0,
     ) -> None:
         self.path = Path(path)
-        self.sync = sync
-        self.cache = cache
-        stem = self.path.name.removesuffix(".yaml").removesuffix(".yml")
-        self._folder = self.path.parent / ".ctxeng"
-        self._cache_path = self._folder / f"{stem}.cache.json"
-        self._journal = JournalFile(self.path.with_name(f"{stem}.journal.jsonl"))
-        self._lock = ProcessLock(self._folder / f"{stem}.lock", timeout)
-        self._ledger: Ledger | None = None
-        self._seen = ("", ())  # sha256 and entries of a YAML that holds a hand edit
-
-    # -- reading
+        self._files = StoreFiles(self.path, always_sync=sync == "always", cache=cache, timeout=timeout)
 
     def open(self) -> Playbook:
-        """The playbook as YAML and journal have it. BadPlaybook or NewerPlaybook where they cannot be read."""
-        with self._held():
-            return self._current().playbook
+        """The playbook as YAML and journal have it. BadPlaybook, NewerPlaybook where they cannot be read."""
+        return self.refresh()
 
     @property
     def playbook(self) -> Playbook:
         """The newest version this store knows of; never blocks, once it was opened."""
-        return self._ledger.playbook if self._ledger else self.open()
+        ledger = self._files.ledger
+        return ledger.playbook if ledger else self.open()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What reading the files had to skip or leave out, in words."""
+        return self._files.notes
 
     def refresh(self) -> Playbook:
         """The newest version, with what other processes and hand edits brought."""
-        with self._held():
-            ledger = self._current()
-            self._notice_hand_edit(ledger)
+        with self._files.held():
+            ledger = self._files.current()
+            if self._files.yaml_changed():
+                self._files.take_hand_edit(ledger)
+            return self._files.current().playbook
+
+    def apply(self, deltas: Sequence[Delta], *, by: str, why: str = "", key: str = "") -> Applied:
+        """What came of a batch, journaled before this returns.
+
+        Deltas proposed against an older version are re-applied on the newest: results say "superseded" or
+        "conflict" where they lost, notes say why. DeltaRefused where what is left does not apply; nothing
+        was changed then. A `key` that was used before applies nothing and returns what came of it then.
+        """
+        if any(isinstance(delta, Redact) for delta in deltas):
+            raise DeltaRefused(["use-redact" if isinstance(delta, Redact) else "ok" for delta in deltas])
+        with self._files.held():
+            ledger = self._files.current()
+            if key and key in ledger.keys:
+                return self._recorded(ledger, key)
+            rebased = rebase(deltas, ledger.playbook, ledger.since, by)
+            try:
+                applied = ledger.playbook.apply(rebased.apply, by)
+            except DeltaRefused as error:
+                raise DeltaRefused(rebased.results(error.results)) from error
+            applied = _reported(applied, rebased)
+            if not applied.inverse and not key:
+                return applied
+            body = Body(by=by, why=why, key=key, deltas=rebased.apply, notes=applied.notes)
+            self._files.append(ledger, body, applied)
+            return applied
+
+    def commit(self) -> Playbook:
+        """The playbook; its YAML now says the same, in one atomic step."""
+        with self._files.held():
+            ledger = self._files.current()
+            if self._files.yaml_changed():
+                self._files.take_hand_edit(ledger)
+                ledger = self._files.current()
+            if ledger.pending:
+                self._files.write_yaml(ledger)
             return ledger.playbook
+
+    def close(self) -> None:
+        """Commits, and lets go of the files; the store may be opened again."""
+        if self._files.ledger:
+            self.commit()
+        self._files.close()
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def log(self, entry_id: str | None = None, limit: int | None = None) -> tuple[Record, ...]:
+        """The journal's records, newest first; of one entry, if it is named."""
+        with self._files.held():
+            self._files.current()
+            return history.about(self._files.records(), entry_id, limit)
+
+    def undo(self, count: int = 1, *, by: str = "person:undo") -> Applied:
+        """The last `count` batches taken back, by a record of their inverses; undoing twice goes two steps.
+
+        BadInput where there are not as many; Conflict across a redaction.
+        """
+        with self._files.held():
+            ledger = self._files.current()
+            way = history.undoing(self._past(), count)
+            return self._go_back(ledger, way, by, f"undo of {count}")
+
+    def rollback(self, version: str, *, by: str = "person:rollback") -> Applied:
+        """Entries, order, votes and provenance as they were at that version; the journal keeps the rest.
+
+        UnknownName for a version that never was; Conflict across a redaction.
+        """
+        with self._files.held():
+            ledger = self._files.current()
+            way = history.rolling_back(self._past(), version)
+            return self._go_back(ledger, way, by, f"rollback to {version}")
+
+    def state_at(self, version: str) -> Playbook:
+        """The playbook when it last had that version; UnknownName if it never had."""
+        with self._files.held():
+            ledger = self._files.current()
+            if version == ledger.playbook.version:
+                return ledger.playbook
+            return history.state_at(self._past(), version)
+
+    def redact(self, entry_id: str = "", *, pattern: str = "", by: str, why: str = "") -> tuple[str, ...]:
+        """The places where the text was, or still is: gone from YAML, comments, journal and cache, for good.
+
+        Give an entry's id, and all it ever said goes; or a literal pattern. Older commits of a git
+        repository are beyond reach.
+        """
+        delta, files = Redact(id=entry_id, pattern=pattern, by=by), self._files
+        with files.held():
+            ledger = files.current()
+            if files.yaml_changed():
+                files.take_hand_edit(ledger)
+                ledger = files.current()
+            was, records = ledger.playbook, files.records()
+            redacted = was.apply((delta,), by).playbook  # DeltaRefused for an id that is not there
+            words = words_of(entry_id, was, records) if entry_id else Words(parts=(pattern,))
+            places = [f"{self.path.name}: {name}" for name in _differing(was, redacted)]
+            text, left = scrub_yaml(files.spliced(redacted, ledger.committed.own), words)
+            mark = Redact(id=entry_id, pattern="" if entry_id else REDACTED, by=by)
+            body = Body(by=by, why=words.out_of(why), deltas=(mark,))
+            # the YAML first: if we die here, it is a hand edit, and asking again finds all the words
+            write_atomic(self.path, text)
+            if records:
+                scrubbed = scrub_journal(records, files.empty, words)
+                places += [f"{files.journal.path.name}: {scrubbed.count} records"] if scrubbed.count else []
+                files.journal.rewrite(sealed(scrubbed, body, sha256(text)))
+            places += files.forget_cache()
+            ledger = files.reload()
+            if not records:
+                files.append(ledger, body)
+                files.append(files.current(), Body(commit=sha256(text)))
+            return (*places, *(f"{self.path.name}:{line}: still there, outside the entries" for line in left))
+
+    def stats(self) -> Stats:
+        """Figures of the playbook and its files."""
+        with self._files.held():
+            ledger = self._files.current()
+            sizes = [
+                path.stat().st_size if path.exists() else 0 for path in (self.path, self._files.journal.path)
+            ]
+            return history.figures(ledger, *sizes)
+
+    def _past(self) -> list[history.Step]:
+        return history.steps(self._files.empty, self._files.records())
+
+    def _go_back(self, ledger: Ledger, way: Way, by: str, why: str) -> Applied:
+        applied = ledger.playbook.apply(way.deltas, by)
+        if way.deltas:
+            body = Body(by=by, why=why, deltas=way.deltas, undoes=way.undoes)
+            self._files.append(ledger, body, applied)
+        return applied
+
+    def _recorded(self, ledger: Ledger, key: str) -> Applied:
+        """What came of the batch with that key, on the playbook as it is now."""
+        body = self._files.record_at(ledger.keys[key])
+        results = body.results or ("ok",) * len(body.deltas)
+        return Applied(ledger.playbook, body.inverse, results, body.notes)
+
+
+def _reported(applied: Applied, rebased: Rebased) -> Applied:
+    if len(rebased.apply) == len(rebased.codes) and not rebased.overrides:
+        return applied
+    return Applied(applied.playbook, applied.inverse, rebased.results(applied.results), rebased.notes)
+
+
+def _differing(old: Playbook, new: Playbook) -> list[str]:
+    """Ids of the entries that are no longer the same object."""
+    return [row.entry.id for row in old.rows if new.rows.table[row.entry.id].entry is not row.entry]

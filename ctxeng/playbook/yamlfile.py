@@ -22,13 +22,11 @@ _C_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as f
 
 @dataclass(frozen=True)
 class Parsed:
-    """What a settings file says about its playbook; `text` is the file as it was read."""
+    """What a settings file says about its playbook."""
 
-    text: str
     name: str = ""
     entries: tuple[Entry, ...] = ()
     extends: tuple[str, ...] = ()
-    schema: int = SCHEMA
 
 
 class _Loader(_C_LOADER):  # type: ignore[misc]  # PyYAML's classes are untyped here
@@ -70,7 +68,7 @@ def parse(text: str, path: str = "<text>") -> Parsed:
     if not isinstance(files, list) or not all(isinstance(each, str) for each in files):
         raise BadPlaybook(f"{_at(text, path, ('extends',))}: extends must be a list of files")
     name = settings.get("playbook")
-    return Parsed(text, name if isinstance(name, str) else "", checked, tuple(files), SCHEMA)
+    return Parsed(name if isinstance(name, str) else "", checked, tuple(files))
 
 
 def load(text: str, path: str = "<text>") -> dict[str, Any]:

@@ -113,7 +113,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        reply = self.script.take(body, dict(self.headers))
+        reply = self.script.take(body, {name.lower(): value for name, value in self.headers.items()})
         time.sleep(reply.delay)
         if not self.path.endswith("/chat/completions"):
             return self.whole(404, {"error": {"message": f"no such path: {self.path}"}}, {})

@@ -29,9 +29,9 @@ class Kernels:
         masked = np.exp(SHARPNESS * (_cosine(asked.masked, known.masked) - 1))
         return cls(near, whole, (whole + masked + 2 * near) / 4)
 
-    def each(self) -> tuple[Array, Array, Array]:
-        """The three, in the order of the votes."""
-        return self.near, self.whole, self.both
+    def named(self) -> dict[str, Array]:
+        """The three by name."""
+        return {"near": self.near, "whole": self.whole, "both": self.both}
 
 
 def coefficients(kernel: Array, targets: Array) -> Array:

@@ -9,8 +9,8 @@ from ctxeng.models.evidence.ridge import Kernels, held_out
 from ctxeng.models.evidence.types import Array
 from ctxeng.models.evidence.views import Offer, Questions
 
-# Starting weights, which the fitted ones are pulled towards: all of a likeness or of a vote is worth about
-# exp(4), a vote counts only once cases have cast it, and habit says nothing until cases say that it does.
+# Starting weights, which the fitted ones are pulled towards: likeness and votes count about alike, and habit
+# says nothing until cases say that it does.
 LIKENESS = 5.0
 VOTE = 3.0
 HABIT_SCALE = 3.0  # log1p(count) / 3 is about one at twenty cases
@@ -25,7 +25,8 @@ VOTES = (
     ("whole", "same"),
     ("whole", "meaning"),
 )
-START = np.array([LIKENESS] * 3 + [VOTE] * len(VOTES) + [0.0, 0.0])
+LIKENESSES, HABITS = 3, 2  # signals of each kind
+START = np.array([LIKENESS] * LIKENESSES + [VOTE] * len(VOTES) + [0.0] * HABITS)
 
 
 def spreads(offer: Offer) -> dict[str, Array]:
@@ -64,12 +65,8 @@ def held_out_signals(
     """(n, c, s) signals of each case as if its group had not been learned."""
     truth = one_hot(right, len(offer.meaning))
     spread = spreads(offer)
-    kernels = Kernels.between(known, known)
-    votes = {
-        "near": held_out(kernels.near, truth, groups),
-        "whole": held_out(kernels.whole, truth, groups),
-        "both": held_out(kernels.both, truth, groups),
-    }
+    kernels = Kernels.between(known, known).named()
+    votes = {name: held_out(kernel, truth, groups) for name, kernel in kernels.items()}
     counts = np.tile(truth.sum(axis=0), (len(truth), 1))
     for group in groups:
         counts[group] -= truth[group].sum(axis=0)

@@ -5,11 +5,12 @@ import re
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import numpy as np
 
-from ctxeng.models.evidence.text import Reading, name_words, stem, words
+from ctxeng.models.evidence.text import Reading, name_words, read, stem, words
 from ctxeng.models.evidence.types import Choice, Embed, Vectors
 
 WINDOW_CHARS = 120  # on each side of the span, for the masked view
@@ -37,6 +38,11 @@ class Questions:
     near: Vectors
     said: Vectors
 
+    def rows(self, first: int, last: int) -> "Questions":
+        """The questions from `first` to `last` (excluded)."""
+        part = slice(first, last)
+        return Questions(self.whole[part], self.masked[part], self.near[part], self.said[part])
+
 
 @dataclass(frozen=True)
 class Offer:
@@ -60,14 +66,33 @@ class Offer:
         return cls(embed(texts), unit(_bag(bags, weights)), weights)
 
 
-def questions(
-    readings: Sequence[Reading], near: Sequence[Vectors], offer: Offer, embed: Embed
-) -> Questions:
-    """The views of `readings`; `near` holds `nearby(reading)` of each, which callers may have kept."""
-    vectors = embed([r.context for r in readings] + [r.window(WINDOW_CHARS) for r in readings])
-    said = [{stem(word) for word in words(reading.context)} for reading in readings]
+@dataclass(frozen=True)
+class Parsed:
+    """One question read: what can be kept between fits, as it depends on the text alone."""
+
+    reading: Reading
+    near: Vectors
+    said: frozenset[str]
+
+    @classmethod
+    def of(cls, text: str) -> "Parsed":
+        """The question `text`, or the cue of one."""
+        reading = read(text)
+        return cls(reading, nearby(reading), frozenset(stem(word) for word in words(reading.context)))
+
+
+def questions(asked: Sequence[Parsed], offer: Offer, embed: Embed) -> Questions:
+    """The views of the questions asked."""
+    if not asked:
+        none = np.zeros((0, offer.meaning.shape[1]), np.float32)
+        return Questions(none, none, np.zeros((0, WORD_BINS + FORM_BINS), np.float32), _bag([], offer.weights))
+    texts = [one.reading.context for one in asked] + [one.reading.window(WINDOW_CHARS) for one in asked]
+    vectors = embed(texts)
     return Questions(
-        vectors[: len(readings)], vectors[len(readings) :], np.stack(near), unit(_bag(said, offer.weights))
+        whole=vectors[: len(asked)],
+        masked=vectors[len(asked) :],
+        near=np.stack([one.near for one in asked]),
+        said=unit(_bag([one.said for one in asked], offer.weights)),
     )
 
 
@@ -112,7 +137,7 @@ def _hashed(bag: Mapping[str, float], bins: int) -> Vectors:
     return row
 
 
-def _bag(bags: Iterable[set[str]], weights: dict[str, tuple[int, float]]) -> Vectors:
+def _bag(bags: Iterable[AbstractSet[str]], weights: dict[str, tuple[int, float]]) -> Vectors:
     rows = []
     for bag in bags:
         row = np.zeros(len(weights), np.float32)
