@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -10,7 +12,7 @@ from langgraph.types import interrupt
 from pydantic import TypeAdapter
 
 from ctxeng.learn import Learned, Learning
-from ctxeng.playbook.delta import DELTAS, Delta
+from ctxeng.playbook.delta import DELTAS, Delta, targets
 from ctxeng.record import Turns
 from ctxeng.turn import Feedback, Truth
 
@@ -81,12 +83,13 @@ class LearnGraph:
         """The deltas applied to the playbook and noted in the turn's log line."""
         turn = self.log.get(state["turn"])
         deltas = DELTAS.validate_python(state["deltas"])
-        learned = self.learning.apply(
-            deltas, by="learn", why=f"feedback on {turn.id}", key=f"feedback:{turn.id}"
-        )
+        # the same feedback twice teaches once; a corrected one teaches anew
+        said = hashlib.sha256(json.dumps(state["feedback"], sort_keys=True).encode()).hexdigest()[:12]
+        key = f"feedback:{turn.id}:{said}"
+        learned = self.learning.apply(deltas, by="learn", why=f"feedback on {turn.id}", key=key)
         self.learning.store.commit()
-        ids = tuple(name for delta in learned.applied for name in _about(delta))
-        self.log.observe(turn.model_copy(update={"deltas": ids}))
+        ids = [name for delta in learned.applied for name in targets(delta)]
+        self.log.observe(turn.model_copy(update={"deltas": tuple(dict.fromkeys([*turn.deltas, *ids]))}))
         return {
             "deltas": DELTAS.dump_python(learned.applied, mode="json"),
             "refused": list(learned.refused),
@@ -100,7 +103,3 @@ def learned(state: LearnState) -> Learned:
     return Learned(
         deltas, tuple(state.get("refused", [])), tuple(state.get("failures", [])), state.get("version", "")
     )
-
-
-def _about(delta: Delta) -> tuple[str, ...]:
-    return (delta.entry.id,) if delta.op == "add" else (delta.ids if delta.op == "merge" else (delta.id,))

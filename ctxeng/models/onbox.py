@@ -16,8 +16,22 @@ from ctxeng.protocols import Event, Layout, OnEvent
 from ctxeng.retrieval.embed import Embedder, TextEncoder
 from ctxeng.retrieval.hybrid import Hybrid
 from ctxeng.tokens import Counter, Estimate, tokenizer_counter
-from ctxeng.turn import Answer, Ask, Choices, Chunk, Context, Message, Note, Schema, Section, Usage, assistant
+from ctxeng.turn import (
+    Answer,
+    Ask,
+    Choice,
+    Choices,
+    Chunk,
+    Context,
+    Message,
+    Note,
+    Schema,
+    Section,
+    Usage,
+    assistant,
+)
 
+Fitted = tuple[tuple[Sequence[Case], tuple[Choice, ...]], Evidence]
 NOTHING = "Nothing in the window answers this."
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[\"'(\[A-Z0-9])|\n+")
 
@@ -34,7 +48,7 @@ class OnboxModel:
     window: int = 131_072
     name: str = "onbox"
     layout: Layout = Layout()
-    _last: list[Evidence] = field(default_factory=list, init=False, repr=False, compare=False)
+    _last: list[Fitted] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def price(self, section: Section) -> int:
         """Tokens of the section as the encoder counts them."""
@@ -81,13 +95,19 @@ class OnboxModel:
             (s.ref, s.body) for s in context.of("playbook") if isinstance(s.body, Note) and s.body.when
         ]
         cases = [Case(cue=body.when, means=body.text) for _, body in sections]
-        previous = self._last[-1] if self._last else None
-        evidence = Evidence.fit(cases, want.options, self.embedder.embed, previous)
-        self._last[:] = [evidence]  # spares computation only: the fit is a function of the window
+        evidence = self._fitted(cases, want.options)
         scores = evidence.scores(question) + self._support(question, context, want)
         best = int(np.argmax(scores))
         refs = tuple(sections[index][0] for index in evidence.support(question, best))
         return want.options[best].value, refs
+
+    def _fitted(self, cases: Sequence[Case], options: tuple[Choice, ...]) -> Evidence:
+        """The fit to these cases. What is remembered spares computation: the same window, the same fit."""
+        key, last = self._last[-1] if self._last else (None, None)
+        if last is None or key != (cases, options):
+            last = Evidence.fit(cases, options, self.embedder.embed, last)
+            self._last[:] = [((cases, options), last)]
+        return last
 
     def _support(self, question: str, context: Context, want: Choices) -> NDArray[np.float32]:
         """What documents in the window say for each choice: the cosine of its best sentence."""

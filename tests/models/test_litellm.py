@@ -40,6 +40,12 @@ ADD = Tool(name="add", description="adds", parameters={"type": "object", "proper
 ANSWERERS = ["answer", "aanswer"]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_stray_loop():
+    """After one asyncio.run, litellm's get_event_loop no longer makes a loop that nobody closes."""
+    asyncio.run(asyncio.sleep(0))
+
+
 def model(wire, **options):
     return LiteLLMModel("openai/tiny", base_url=wire.url, api_key=KEY, backoff=0.01, **options)
 

@@ -1,0 +1,296 @@
+"""A turn from request to answer through the graph: tools, streaming, approval, resumption, learning."""
+
+import asyncio
+import json
+import sqlite3
+
+import pytest
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.sqlite import SqliteSaver
+
+from ctxeng.assemble import Assembler
+from ctxeng.budget import Budget
+from ctxeng.errors import ApprovalNeeded, BadInput, Cancelled, ContextOverflow, ModelError, UnknownTurn
+from ctxeng.judge import judge_named
+from ctxeng.learn import Learning
+from ctxeng.models.roles import Fallback, RoleModels
+from ctxeng.models.scripted import ScriptedModel
+from ctxeng.orchestrator import Orchestrator
+from ctxeng.playbook.learners.onbox import OnboxReflector
+from ctxeng.playbook.store import PlaybookStore
+from ctxeng.protocols import Event
+from ctxeng.record import RecentTurns, TurnLog
+from ctxeng.steps import Steps
+from ctxeng.storage.bodies import Bodies
+from ctxeng.storage.setaside import SetAside
+from ctxeng.tools.functions import Functions
+from ctxeng.turn import Ask, Call, Message, Request, Turn, user
+
+
+def calling(*calls, then="done"):
+    """A model that makes these calls once, then answers."""
+
+    def reply(context, ask):
+        if context.of("step") or ask.tool_choice == "none":
+            return then
+        return Message(role="assistant", parts=calls)
+
+    return ScriptedModel(reply)
+
+
+def build(model, functions=(), log=None, tools=None, **options):
+    runner = Functions.of(*functions)
+    log = log or RecentTurns()
+    fields = {k: options.pop(k) for k in ("max_steps", "hooks", "prepares") if k in options}
+    steps = Steps(
+        models=RoleModels(model),
+        assembler=Assembler({}, Budget(8_000, reply=200, loop=1_000)),
+        runner=runner,
+        tools=runner.tools if tools is None else tools,
+        observers=(log,),
+        **fields,
+    )
+    return Orchestrator(steps, log, **options)
+
+
+def add(a: int, b: int) -> int:
+    """The sum."""
+    return a + b
+
+
+SUM = Call(id="k1", name="add", arguments={"a": 2, "b": 3})
+
+
+def test_a_plain_question_is_answered_and_logged():
+    app = build(ScriptedModel(["42"]))
+    turn = app.invoke("What is 6 x 7?")
+    assert turn.answer.text == "42"
+    assert app.log.get(turn.id) == turn
+    assert turn.usage["answer"].calls == 1
+
+
+def test_tool_calls_run_and_their_results_stand_behind_the_query():
+    model = calling(SUM, then="five")
+    turn = build(model, [add]).invoke("2 + 3?")
+    assert turn.answer.text == "five"
+    assert [result.text for step in turn.steps for result in step.results] == ["5"]
+    kinds = [section.kind for section in model.seen[1].sections]
+    assert kinds[-2:] == ["step", "step"]
+    assert model.seen[1].sections[: len(model.seen[0].sections)] == model.seen[0].sections
+
+
+def test_parallel_calls_failures_and_unknown_tools_all_come_back_as_results():
+    calls = (SUM, Call(id="k2", name="add", arguments={"a": "x"}), Call(id="k3", name="gone"))
+    turn = build(calling(*calls), [add]).invoke("go")
+    results = {result.call_id: result for result in turn.steps[0].results}
+    assert results["k1"].text == "5"
+    assert results["k2"].is_error
+    assert "no tool named 'gone'" in results["k3"].text
+
+
+def test_the_loop_is_bounded_and_the_last_call_has_to_answer():
+    model = ScriptedModel(lambda c, ask: "enough" if ask.tool_choice == "none" else Message(role="assistant", parts=(SUM,)))
+    turn = build(model, [add], max_steps=3).invoke("go")
+    assert turn.answer.text == "enough"
+    assert len(model.seen) == 4
+
+
+def test_a_result_too_large_for_the_loop_reserve_leads_to_a_new_window_that_holds():
+    def dump() -> str:
+        """A lot."""
+        return "word " * 20_000
+
+    model = calling(Call(id="k1", name="dump"))
+    build(model, [dump]).invoke("go")
+    assert all(model.price_context(context) <= 7_800 for context in model.seen)
+
+
+async def test_the_graph_runs_awaited_with_async_tools():
+    async def slow(word: str) -> str:
+        """Waits."""
+        await asyncio.sleep(0)
+        return word.upper()
+
+    turn = await build(calling(Call(id="k", name="slow", arguments={"word": "hi"})), [slow]).ainvoke("go")
+    assert turn.steps[0].results[0].text == "HI"
+
+
+def test_events_stream_in_order_and_the_turn_comes_last():
+    model = calling(SUM, then="The answer is five.\nCited: [x]")
+    items = list(build(model, [add]).stream("2 + 3?"))
+    assert isinstance(items[-1], Turn)
+    assert "".join(item.text for item in items[:-1] if item.type == "text") == "The answer is five."
+    assert [item.node for item in items[:-1] if item.type == "node"] == [
+        "prepare", "assemble", "answer", "act", "append", "answer", "remember",
+    ]  # fmt: skip
+    assert any(item.type == "call" for item in items[:-1])
+
+
+async def test_events_stream_awaited_too():
+    items = [item async for item in build(ScriptedModel(["a b"])).astream("go")]
+    assert [item.text for item in items if isinstance(item, Event) and item.type == "text"] == ["a", " b"]
+
+
+def test_a_cancelled_turn_stops_before_the_model_is_called():
+    model = ScriptedModel(["never"])
+    with pytest.raises(Cancelled):
+        build(model).invoke("go", cancelled=lambda: True)
+    assert model.seen == []
+
+
+def test_a_failed_turn_is_logged_with_its_error():
+    app = build(ScriptedModel([ModelError("the provider is down")]))
+    with pytest.raises(ModelError):
+        app.invoke("go", turn_id="t1")
+    assert app.log.get("t1").error == "ModelError: the provider is down"
+
+
+def test_an_overflow_leads_to_one_smaller_window():
+    model = ScriptedModel([ContextOverflow("too long"), "fine"])
+    assert build(model).invoke("go").answer.text == "fine"
+    assert model.seen[1].limit < model.seen[0].limit
+
+
+def test_a_fallback_answers_where_the_first_model_fails():
+    first, second = ScriptedModel([ModelError("down")]), ScriptedModel(["here"], window=9_000)
+    assert build(Fallback([first, second])).invoke("go").answer.text == "here"
+
+
+def danger() -> str:
+    """Needs a person's consent."""
+    return "boom"
+
+
+def guarded(model, runs, **options):
+    def counted() -> str:
+        """Needs a person's consent."""
+        runs.append(1)
+        return "boom"
+
+    counted.__name__ = "danger"
+    tools = tuple(tool.model_copy(update={"needs_approval": True}) for tool in Functions.of(danger).tools)
+    return build(model, [counted, add], tools=(*tools, *Functions.of(add).tools), **options)
+
+
+@pytest.mark.parametrize(("decision", "text"), [(True, "boom"), ("not today", "not today")])
+def test_a_call_that_needs_approval_waits_for_a_person(decision, text):
+    runs = []
+    app = guarded(calling(Call(id="k", name="danger"), SUM), runs, checkpointer=InMemorySaver())
+    with pytest.raises(ApprovalNeeded) as waiting:
+        app.invoke("go", turn_id="t")
+    assert list(waiting.value.waiting) == ["k"]
+    assert runs == []
+    turn = app.resume("t", {"k": decision})
+    assert turn.steps[0].results[0].text == text
+    assert len(runs) == (1 if decision is True else 0)
+
+
+def test_a_turn_resumes_in_another_process_and_finished_calls_are_not_run_again(tmp_path):
+    runs, before = [], []
+
+    def once() -> str:
+        """Counts."""
+        before.append(1)
+        return "counted"
+
+    def open_app(model):
+        connection = sqlite3.connect(tmp_path / "turns.db", check_same_thread=False)
+        app = guarded(
+            model, runs, checkpointer=SqliteSaver(connection), bodies=Bodies(SetAside(tmp_path / "bodies"))
+        )
+        functions = {**app.steps.runner.functions, "once": once}
+        object.__setattr__(app.steps, "runner", Functions(functions))
+        return app
+
+    calls = (Call(id="k1", name="once"), Call(id="k2", name="danger"))
+    with pytest.raises(ApprovalNeeded):
+        open_app(calling(*calls)).invoke("go", turn_id="t")
+    turn = open_app(calling(*calls, then="after the restart")).resume("t", {"k2": True})
+    assert turn.answer.text == "after the restart"
+    assert (len(before), len(runs)) == (1, 1)
+
+
+def test_nodes_can_be_removed_and_functions_put_before_them():
+    def shout(request: Request) -> Request:
+        return request.model_copy(update={"query": user(request.query.text.upper())})
+
+    model = ScriptedModel(["ok"])
+    app = build(model, hooks={"assemble": [shout]}, without=frozenset({"remember", "act"}))
+    turn = app.invoke("quietly")
+    assert model.seen[0].of("query")[0].body.text == "QUIETLY"
+    with pytest.raises(UnknownTurn):
+        app.log.get(turn.id)
+    with pytest.raises(BadInput, match="assemble"):
+        build(model, without=frozenset({"assemble"}))
+
+
+def test_the_graph_works_inside_a_users_own_graph():
+    from typing import TypedDict
+
+    from langgraph.graph import END, START, StateGraph
+
+    app = build(ScriptedModel(["inner"]))
+
+    class Outer(TypedDict, total=False):
+        question: str
+        reply: str
+
+    def inner(state: Outer) -> Outer:
+        return {"reply": app.turn_of(app.graph.invoke(app.start(state["question"]))).answer.text}
+
+    graph = StateGraph(Outer)
+    graph.add_node("ctxeng", inner)
+    graph.add_edge(START, "ctxeng")
+    graph.add_edge("ctxeng", END)
+    assert graph.compile().invoke({"question": "hi"})["reply"] == "inner"
+
+
+def learning_app(tmp_path, model, **options):
+    store = PlaybookStore(tmp_path / "book.yaml")
+    store.open()
+    learning = Learning(store, judge_named("exact"), OnboxReflector(origin="trusted"), **options)
+    return build(model, learning=learning, log=TurnLog(tmp_path / "turns.jsonl"))
+
+
+def test_feedback_days_later_teaches_the_playbook_and_giving_it_twice_teaches_once(tmp_path):
+    turn = learning_app(tmp_path, ScriptedModel(["41"])).invoke("What is 6 x 7?")
+    later = learning_app(tmp_path, ScriptedModel([]))
+    learned = later.feedback(turn.id, truth="42")
+    assert [delta.op for delta in learned.applied] == ["add"]
+    later.feedback(turn.id, truth="42")
+    later.close()
+    (entry,) = PlaybookStore(tmp_path / "book.yaml").open().own
+    assert (entry.when, entry.text) == ("What is 6 x 7?", "42")
+    assert later.log.get(turn.id).deltas == (entry.id,)
+
+
+def test_a_person_approves_what_is_learned(tmp_path):
+    app = learning_app(tmp_path, ScriptedModel(["41", "41"]), approve="human")
+    for decision, size in ((False, 0), (True, 1)):
+        turn = app.invoke("What is 6 x 7?")
+        with pytest.raises(ApprovalNeeded):
+            app.feedback(turn.id, truth="42")
+        app.approve(turn.id, decision=decision)
+        assert len(app.learning.store.playbook) == size
+
+
+def test_feedback_on_a_turn_that_is_not_there_is_an_error_by_name(tmp_path):
+    with pytest.raises(UnknownTurn, match="nowhere"):
+        learning_app(tmp_path, ScriptedModel([])).feedback("nowhere", truth="x")
+
+
+def test_checkpoints_grow_with_turns_in_a_straight_line():
+    sizes = []
+    for turns in (10, 20, 40):
+        saver = InMemorySaver()
+        app = build(calling(SUM), [add], checkpointer=saver)
+        for number in range(turns):
+            app.invoke("2 + 3?", ask=Ask(max_tokens=100), turn_id=f"t{number}")
+        sizes.append(sum(len(blob[1]) for blob in saver.blobs.values()))
+    first, second = sizes[1] - sizes[0], (sizes[2] - sizes[1]) / 2
+    assert second <= first * 1.05
+
+
+def test_a_turn_is_plain_json_and_back(tmp_path):
+    turn = build(calling(SUM), [add]).invoke("2 + 3?")
+    assert Turn.model_validate(json.loads(turn.model_dump_json())) == turn
