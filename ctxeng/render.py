@@ -51,9 +51,9 @@ class Prefix:
         return self.kept / self.previous if self.previous else 1.0
 
 
-def prefix(previous: Prompt, current: Prompt) -> Prefix:
+def prefix(previous: Prompt | str, current: Prompt | str) -> Prefix:
     """The report on rendered bytes against the previous turn."""
-    old, new = previous.text.encode(), current.text.encode()
+    old, new = (p.encode() if isinstance(p, str) else p.text.encode() for p in (previous, current))
     kept = next(
         (i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new))
     )

@@ -54,8 +54,11 @@ def learn(
 
     Example: [bold]ctxeng learn support.yaml tickets.jsonl --baseline[/bold]
 
-    A task is a line such as {"question": "...", "choices": ["a", "b"], "target": "a"}. A run that was cut off,
-    however hard, is resumed by the same command. With --json: a line per step, and the report last.
+    A task is a line such as {"question": "...", "choices": ["a", "b"], "target": "a"}
+
+    A run that was cut off, however hard, is resumed by the same command.
+
+    With --json: one line a step, and the report last.
     """
     picture = _picture(playbook, plot, no_plot)
     options = {

@@ -39,11 +39,11 @@ def run(
 
     Example: [bold]ctxeng run "When can I return a book?" --doc policies/[/bold]
 
-    Choose instead of quote: [bold]ctxeng run "The card was charged twice" --choice billing --choice
-    login[/bold]
+    Or choose: [bold]ctxeng run "The card was charged twice" --choice billing --choice login[/bold]
 
-    Without --app there is no playbook, and the model is onbox: it quotes or chooses, without a key or a
-    network. Tools are offered to the model; what it calls is shown, and nothing is run.
+    Without --app there is no playbook, and the model is onbox: it quotes or chooses, offline.
+
+    Tools are offered to the model; what it calls is shown, and nothing is run.
     """
     want = _want(choice or [], schema)
     request = _request(question, doc or [], tools)

@@ -61,9 +61,9 @@ def seconds(value: float) -> str:
 
 
 def window_table(context: Context, cited: Sequence[str]) -> Table:
-    """Where the window's tokens went: source, what, tokens, share of the limit; cited sections marked."""
+    """Where the window's tokens went: source, what, tokens, share of the window; cited sections marked."""
     table = simple_table("source", "what", "tokens", "share", right=("tokens",))
-    limit = max(1, context.limit)
+    whole = max(1, context.tokens)
     counted = sum(section.tokens for section in context.sections)
     for source, sections in _by_source(context).items():
         hidden: list[Section] = []
@@ -74,15 +74,16 @@ def window_table(context: Context, cited: Sequence[str]) -> Table:
             is_cited = bool(section.ref) and section.ref in cited
             what = Text(what_of(section), style="bold" if is_cited else "")
             what.append("  ← cited" if is_cited else "", style="green")
-            table.add_row(source, what, f"{section.tokens:,}", bar(section.tokens / limit))
+            table.add_row(source, what, f"{section.tokens:,}", bar(section.tokens / whole))
         if hidden:
             tokens = sum(section.tokens for section in hidden)
-            table.add_row(source, f"... and {len(hidden)} more", f"{tokens:,}", bar(tokens / limit))
+            table.add_row(source, f"... and {len(hidden)} more", f"{tokens:,}", bar(tokens / whole))
     rest = context.tokens - counted
-    table.add_row("", Text("headings and message overhead", style="dim"), f"{rest:,}", bar(rest / limit))
+    table.add_row("", Text("headings and message overhead", style="dim"), f"{rest:,}", bar(rest / whole))
     table.add_section()
-    total = Text(f"of {context.limit:,} ({context.tokens / limit:.0%})", style="bold")
-    table.add_row("total", total, f"{context.tokens:,}", bar(context.tokens / limit), style="bold")
+    full = context.tokens / max(1, context.limit)
+    total = f"{full:.1%} of the {context.limit:,} that a prompt may have"
+    table.add_row("total", total, f"{context.tokens:,}", "", style="bold")
     return table
 
 
@@ -94,7 +95,8 @@ def what_of(section: Section) -> str:
         case Note(text=text, when=when):
             said = f"{when} -> {text}" if when else text
         case Chunk(title=title, text=text):
-            said = text if title in ("", section.ref) else f"{title.rpartition(': ')[2]}: {text}"
+            heading = title.partition(": ")[2]
+            said = f"{heading}: {text.partition(heading)[2]}" if heading else text
         case Tool(description=description):
             said = description
         case Message(role=role, text=text):

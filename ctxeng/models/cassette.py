@@ -70,7 +70,10 @@ class Cassette:
         return render.prompt_price(render.chat(context, self.layout), counter_for(self.name))
 
     def answer(self, context: Context, ask: Ask, on_event: OnEvent | None = None) -> Answer:
-        """The recorded answer with its events, or the model's. Raises CassetteMiss, or what the model raises."""
+        """The recorded answer with its events, or the model's own.
+
+        Raises CassetteMiss where nothing is recorded and no model may be asked.
+        """
         request, key, found = self._find(context, ask)
         if found is not None:
             return _replay(found, on_event)

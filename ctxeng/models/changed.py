@@ -24,8 +24,7 @@ def what_changed(asked: Mapping[str, Any], recorded: Sequence[Mapping[str, Any]]
 def _likeness(asked: Mapping[str, Any], other: Mapping[str, Any]) -> float:
     """How alike two requests are: mostly by how much of their messages agrees from both ends."""
     first, second = json.dumps(asked["messages"]), json.dumps(other["messages"])
-    ahead = len(os.path.commonprefix([first, second]))
-    behind = len(os.path.commonprefix([first[::-1], second[::-1]]))
+    ahead, behind = _agree(first, second), _agree(first[::-1], second[::-1])
     same = sum(asked[part] == other[part] for part in ("model", "tools", "ask"))
     return 4 * min(1.0, (ahead + behind) / max(len(first), len(second))) + same
 
@@ -68,12 +67,17 @@ def _tools(asked: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]
 def _parting(before: Any, now: Any) -> str:
     """Where two values part, and how they go on."""
     first, second = _text(before), _text(now)
-    start = len(os.path.commonprefix([first, second]))
+    start = _agree(first, second)
     shown = max(0, start - _AROUND // 2)
     return (
         f"at character {start}, recorded {_short(first[shown : start + _AROUND])}, "
         f"asked {_short(second[shown : start + _AROUND])}"
     )
+
+
+def _agree(first: str, second: str) -> int:
+    """Characters that two texts have in common at their beginning."""
+    return len(os.path.commonprefix([first, second]))  # noqa: RUF071 - characters are what is meant
 
 
 def _text(value: Any) -> str:

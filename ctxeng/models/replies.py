@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 # A JSON string cannot hold a raw line break, so a fence at the start of a line is never inside the value.
 _FENCED = re.compile(r"^[ \t]*```[ \t]*(?:json)?[ \t]*\n(.*?)^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE)
+_LAST_LINE = re.compile(r"\n[ \t*_]*(?:(?:the )?(?:final )?answer(?: is)?[*_]*:)?(.+)\Z", re.IGNORECASE)
+_QUOTES = " \"'`*."
 _QUOTED = 2_000  # characters of a bad reply that go back with the question for a better one
 _SHOWN = 12  # options or faults that an error's sentence lists
 
@@ -199,7 +201,9 @@ def _no_constant(name: str) -> NoReturn:
 def _named(text: str) -> list[str]:
     """What a reply may be naming, most literal first."""
     bare = text.strip()
-    said = [bare, bare.strip("\"'`*.").strip()]
+    said = [bare, bare.strip(_QUOTES).strip()]
+    if last := _LAST_LINE.search(bare):
+        said.append(last[1].strip(_QUOTES).strip())
     try:
         match find_json(text):
             case {"choice": str(choice)} | str(choice):

@@ -9,7 +9,10 @@ from pydantic import JsonValue
 
 MARK = "[secret]"
 
-_TOKEN = re.compile(r"(?i)\b(bearer|basic)(\s+)[A-Za-z0-9._~+/=-]{8,}")
+# a digit, an equals sign or great length tell a token from a word after "basic"
+_TOKEN = re.compile(
+    r"(?i)\b(bearer|basic)(\s+)(?:(?=[A-Z._~+/-]*[0-9=])[A-Z0-9._~+/=-]{8,}|[A-Z0-9._~+/=-]{20,})"
+)
 _KEY = re.compile(
     r"\b(?:(?:sk|pk|rk|gsk|pplx|xai|fw|nvapi|r8|hf|ghp|gho|ghs|github_pat|xox[abeoprs])[-_]|AIza|AKIA|ya29\.)"
     r"[A-Za-z0-9_.-]{8,}"

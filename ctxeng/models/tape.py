@@ -1,4 +1,4 @@
-"""The file of a cassette: one recorded exchange a line, appended whole, read back with what is torn left out."""
+"""The file of a cassette: one recorded exchange a line, appended whole; torn lines are left out."""
 
 from __future__ import annotations
 

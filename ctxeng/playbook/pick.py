@@ -44,34 +44,32 @@ class EntryPicker:
     name: str = "playbook"
     stickiness: float = 0.15
     candidates: bool = True
-    _found: dict[str, Search] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _found: dict[str, tuple[tuple[str, str], Search]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    _visible_of: dict[str, tuple[Playbook, tuple[Entry, ...]]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
     _known: dict[str, _Known] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def gather(self, request: Request, allowance: Allowance) -> list[Section]:
         """Sections of the entries picked, in a stable order."""
         playbook = self.playbook()
-        entries = [entry for entry in playbook.entries if self._visible(entry, request.agent)]
+        entries = self._entries(playbook, request.agent)
         sections = [self._priced(entry, playbook, allowance) for entry in entries]
         if sum(section.tokens for section in sections) <= allowance.tokens:
             return sections
-        return self._best(playbook, entries, sections, request, allowance)
+        return self._best(playbook, sections, request, allowance)
 
     def select(self, playbook: Playbook, query: str, limit: int) -> list[Entry]:
         """The `limit` best entries for a query, best first: the verb for those who want only this piece."""
-        entries = [entry for entry in playbook.entries if self._visible(entry, "")]
-        found = self._search(playbook.version, entries).search(query, limit)
-        return [entries[index] for index, _ in found]
+        entries = self._entries(playbook, "")
+        return [entries[index] for index, _ in self._search(playbook, "").search(query, limit)]
 
     def _best(
-        self,
-        playbook: Playbook,
-        entries: Sequence[Entry],
-        sections: Sequence[Section],
-        request: Request,
-        allowance: Allowance,
+        self, playbook: Playbook, sections: Sequence[Section], request: Request, allowance: Allowance
     ) -> list[Section]:
-        version = f"{playbook.version}:{request.agent}"
-        found = dict(self._search(version, entries).search(request.query.text, len(entries)))
+        found = dict(self._search(playbook, request.agent).search(request.query.text, len(sections)))
         shown = {ref: place for place, ref in enumerate(request.shown.get(self.name, ()))}
 
         def rank(index: int) -> tuple[float, int]:
@@ -82,11 +80,21 @@ class EntryPicker:
         # what was shown keeps its place, what is new comes behind it
         return sorted(kept, key=lambda section: shown.get(section.ref, len(shown)))
 
-    def _search(self, version: str, entries: Sequence[Entry]) -> Search:
-        if version not in self._found:
-            self._found.clear()
-            self._found[version] = self.index([f"{entry.when}\n{entry.text}" for entry in entries])
-        return self._found[version]
+    def _entries(self, playbook: Playbook, agent: str) -> tuple[Entry, ...]:
+        """The entries this agent may see; found once a version, for walking 10,000 takes milliseconds."""
+        last = self._visible_of.get(agent)
+        if last is None or last[0] is not playbook:
+            last = (playbook, tuple(entry for entry in playbook.entries if self._visible(entry, agent)))
+            self._visible_of[agent] = last
+        return last[1]
+
+    def _search(self, playbook: Playbook, agent: str) -> Search:
+        key, entries = (playbook.version, agent), self._entries(playbook, agent)
+        last = self._found.get(agent)
+        if last is None or last[0] != key:
+            last = (key, self.index([f"{entry.when}\n{entry.text}" for entry in entries]))
+            self._found[agent] = last
+        return last[1]
 
     def _visible(self, entry: Entry, agent: str) -> bool:
         if entry.status == "retired" or (entry.status == "candidate" and not self.candidates):

@@ -65,8 +65,9 @@ def splice(text: str, old: Sequence[Entry], new: Sequence[Entry]) -> str:
     in flow style or uses anchors across entries, it is written anew. BadPlaybook where even that fails.
     """
     mark, text = ("\ufeff", text[1:]) if text.startswith("\ufeff") else ("", text)
-    lines = [line + "\n" for line in text.split("\n")]
-    lines[-1] = lines[-1][:-1]
+    if not old and not new:
+        return mark + text
+    lines = _lines(text)
     for layout in (_scanned(lines), None):
         found = layout or _composed(text, lines)
         if found and len(found.starts) == len(old):
@@ -81,9 +82,16 @@ def without_entries(text: str) -> str:
 
     Empty where the list is not written so that a look at each line finds it.
     """
-    lines = [line + "\n" for line in text.split("\n")]
+    lines = _lines(text)
     found = _scanned(lines)
     return "".join([*lines[: found.starts[0]], *lines[found.stop :]]) if found else ""
+
+
+def _lines(text: str) -> list[str]:
+    """The text's lines with their ends; only a newline ends one."""
+    lines = [line + "\n" for line in text.split("\n")]
+    lines[-1] = lines[-1][:-1]
+    return lines
 
 
 def _scanned(lines: list[str]) -> _Layout | None:

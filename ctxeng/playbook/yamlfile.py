@@ -80,7 +80,7 @@ def load(text: str, path: str = "<text>") -> dict[str, Any]:
         where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
         raise BadPlaybook(f"{path}{where}: {error.problem or error.context}") from error
     except yaml.YAMLError as error:
-        raise BadPlaybook(f"{path}: {error}") from error
+        raise BadPlaybook(f"{path}: {' '.join(str(error).split())}") from error
     except RecursionError as error:
         raise BadPlaybook(f"{path}: nested too deeply") from error
     except ValueError as error:  # a date that is none, a character that UTF-8 cannot hold
@@ -139,7 +139,7 @@ def _scalar(text: str, indent: str) -> str:
 
 def _plain(text: str, *, flow: bool = False) -> str:
     """The text in one line, with no more quotes than it needs."""
-    if not _shown(text):
+    if not _shown(text) or "\t" in text:
         return '"' + "".join(_escaped(character) for character in text) + '"'
     if _WORD.fullmatch(text) and not _HARD.search(text) and not (flow and set(text) & set(",[]{}:")):
         resolvers = yaml.SafeLoader.yaml_implicit_resolvers.get(text[0], [])

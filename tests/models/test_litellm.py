@@ -31,8 +31,12 @@ from ctxeng.turn import (
 pytestmark = [
     pytest.mark.skipif(not importlib.util.find_spec("litellm"), reason="extra models is not installed"),
     # litellm's own types and habits, as pydantic 2.14 sees them
-    pytest.mark.filterwarnings("ignore:Accessing the 'model_.*' attribute on the instance:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:Item .* on TypedDict class .* is using the `ReadOnly` qualifier:UserWarning"),
+    pytest.mark.filterwarnings(
+        "ignore:Accessing the 'model_.*' attribute on the instance:DeprecationWarning"
+    ),
+    pytest.mark.filterwarnings(
+        "ignore:Item .* on TypedDict class .* is using the `ReadOnly` qualifier:UserWarning"
+    ),
 ]
 
 KEY = "sk-thisisaverysecretkey123"
@@ -165,7 +169,9 @@ def test_a_reply_of_another_form_is_not_parsed_and_not_lost(wire, question):
 
 def test_sampling_options_go_along(wire, question):
     wire.say("x").say("x")
-    model(wire, temperature=0.3, extra={"extra_body": {"top_k": 5}}).answer(question, Ask(seed=7, stop=("END",), max_tokens=9))
+    model(wire, temperature=0.3, extra={"extra_body": {"top_k": 5}}).answer(
+        question, Ask(seed=7, stop=("END",), max_tokens=9)
+    )
     sent = wire.requests[0]
     assert (sent["temperature"], sent["seed"], sent["stop"], sent["max_tokens"], sent["top_k"]) == (
         0.3,
@@ -241,7 +247,10 @@ def test_a_prompt_that_is_too_long_has_an_error_of_its_own(wire, question, said)
 def test_a_wrong_key_names_the_variable_and_never_the_key(wire, question, how, caplog):
     wire.fail(401, f"Incorrect API key provided: {KEY}. Bearer {KEY}")
     target = model(wire)
-    with caplog.at_level(logging.DEBUG, logger="ctxeng"), pytest.raises(MissingKey, match="OPENAI_API_KEY") as error:
+    with (
+        caplog.at_level(logging.DEBUG, logger="ctxeng"),
+        pytest.raises(MissingKey, match="OPENAI_API_KEY") as error,
+    ):
         ask_by(how, target, question)
     seen = f"{error.value}{target!r}" + "".join(
         record.getMessage() for record in caplog.records if record.name.startswith("ctxeng")

@@ -1,4 +1,4 @@
-"""A real HTTP server on this machine that speaks the OpenAI chat format and plays a script, faults included."""
+"""A real HTTP server that speaks the OpenAI chat format and plays a script, faults included."""
 
 import json
 import re

@@ -178,4 +178,4 @@ class AceLearner:
 
 
 def _taken(playbook: Playbook, minted: set[str]) -> Callable[[str], bool]:
-    return lambda each: each in playbook or each in minted
+    return lambda each: playbook.taken(each) or each in minted

@@ -1,0 +1,60 @@
+"""`ctxeng doctor`: what is installed, which models can run here, and whether the default one answers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ctxeng.cli.common import JsonFlag, emit, notes, out, plain
+
+
+def doctor(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Without the self-test, which loads the encoder (seconds).")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Say what is installed, which models and backends work, and what works offline.
+
+    Example: [bold]ctxeng doctor[/bold] (exit code 1 where the default model cannot run)
+    """
+    from ctxeng.cli.checks import Check, examine, self_test  # noqa: PLC0415 - pydantic
+
+    checks: list[Check] = examine()
+    if not quick:
+        if not as_json and notes().is_terminal:
+            with notes().status("answering one question with onbox ..."):
+                checks += self_test()
+        else:
+            checks += self_test()
+    failed = any(check.vital and check.state == "missing" for check in checks)
+    if as_json:
+        emit({"ok": not failed, "checks": [check.__dict__ for check in checks]})
+    else:
+        _show(checks, failed)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _show(checks: list[object], failed: bool) -> None:
+    from rich.text import Text  # noqa: PLC0415 - rich tables
+
+    from ctxeng.cli.checks import Check  # noqa: PLC0415
+    from ctxeng.cli.tables import simple_table  # noqa: PLC0415
+
+    marks = {"ok": ("ok", "green"), "missing": ("missing", "red"), "note": ("-", "dim")}
+    table = simple_table("area", "what", "state", "detail")
+    area = ""
+    for check in checks:
+        assert isinstance(check, Check)
+        word, style = marks[check.state]
+        is_optional = check.state == "missing" and not check.vital
+        mark = Text("not there" if is_optional else word, style="yellow" if is_optional else style)
+        table.add_row(check.area if check.area != area else "", check.what, mark, plain(check.detail))
+        area = check.area
+    out().print(table)
+    if failed:
+        out().print("\n[bold red]The default model cannot run here; see what is missing above.[/bold red]")
+    else:
+        out().print("\n[bold green]Ready.[/bold green] Try: ctxeng run \"...\" --doc FILE")

@@ -1,0 +1,280 @@
+"""What a playbook holds and how it came to that: show, log, diff, stats, export, schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ctxeng.cli.common import JsonFlag, clipped, emit, out, plain, playbook_file, read_text
+from ctxeng.errors import BadInput, UnknownName
+
+if TYPE_CHECKING:
+    from ctxeng.playbook.book import Playbook
+    from ctxeng.playbook.entry import Entry
+    from ctxeng.playbook.journal import Record
+    from ctxeng.playbook.store import PlaybookStore
+
+PlaybookPath = Annotated[Path, typer.Argument(help="The playbook's YAML file.")]
+FORMATS = ("yaml", "json", "ace")
+
+
+def show(
+    playbook: PlaybookPath,
+    entry: Annotated[str | None, typer.Option(help="One entry: votes, provenance, history.")] = None,
+    section: Annotated[str | None, typer.Option(help="Only this section.")] = None,
+    status: Annotated[
+        str | None, typer.Option(help="Only candidate, active, frozen or retired ones.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """List the entries with their votes.
+
+    Example: [bold]ctxeng playbook show support.yaml --entry cases-k7q2m[/bold]
+    """
+    store = opened(playbook)
+    book = store.playbook
+    if entry is not None:
+        _show_entry(store, entry, as_json)
+        return
+    entries = [
+        each
+        for each in book.entries
+        if (section is None or each.section == section) and (status is None or each.status == status)
+    ][:limit]
+    if as_json:
+        rows = [_row(book, each) for each in entries]
+        emit({"playbook": book.name, "version": book.version, "count": len(book), "entries": rows})
+        return
+    from ctxeng.cli.tables import simple_table  # noqa: PLC0415 - rich tables
+
+    table = simple_table("entry", "section", "+", "-", "status", "when -> text", right=("+", "-"))
+    for each in entries:
+        votes = book.votes(each.id)
+        counted = [str(votes[name]) if votes.get(name) else "" for name in ("helpful", "harmful")]
+        table.add_row(each.id, each.section, *counted, each.status, _said(each, 100))
+    console = out()
+    console.print(table)
+    shown = f"{len(entries):,} of " if len(entries) < len(book) else ""
+    console.print(f"{shown}{len(book):,} entries, {book.name} at version {book.version}", style="dim")
+
+
+def log(
+    playbook: PlaybookPath,
+    entry: Annotated[str | None, typer.Option(help="Only what changed this entry.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 20,
+    as_json: JsonFlag = False,
+) -> None:
+    """Who changed what, when and why; the newest first.
+
+    Example: [bold]ctxeng playbook log support.yaml --limit 5[/bold]
+    """
+    store = opened(playbook)
+    records = store.log(entry, limit)
+    if as_json:
+        emit([_record(record) for record in records])
+        return
+    from ctxeng.cli.deltas import counted, counts, sentence  # noqa: PLC0415 - pydantic
+    from ctxeng.cli.tables import simple_table  # noqa: PLC0415 - rich tables
+
+    table = simple_table("when", "who", "what", "why", "version")
+    for record in records:
+        body = record.body
+        deltas = body.deltas
+        what = sentence(deltas[0], 60) if len(deltas) == 1 else counted(counts(deltas))
+        table.add_row(body.time[:19], clipped(body.by, 24), what, clipped(body.why, 32), body.after)
+    out().print(table)
+
+
+def diff(
+    playbook: PlaybookPath,
+    old: Annotated[
+        str | None, typer.Argument(help="A version, ~N for N steps ago, or another playbook's file.")
+    ] = None,
+    new: Annotated[str | None, typer.Argument(help="A version; the playbook as it is now if left out.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """What differs: between versions, or from one file to another; without either, the last step.
+
+    Examples: [bold]ctxeng playbook diff support.yaml ~3[/bold],
+    [bold]ctxeng playbook diff a.yaml b.yaml[/bold]
+    """
+    from ctxeng.playbook import diff as differ  # noqa: PLC0415 - pydantic takes a tenth of a second
+
+    store = opened(playbook)
+    if old is not None and Path(old).is_file():
+        if new is not None:
+            raise BadInput("two files are compared as they are, without a version")
+        before, after = store.playbook, opened(Path(old)).playbook
+    else:
+        before = store.state_at(version_named(store, old or "~1"))
+        after = store.state_at(version_named(store, new)) if new else store.playbook
+    changes = differ.diff(before, after)
+    if as_json:
+        emit({"old": before.version, "new": after.version, "changes": changes})
+        return
+    from ctxeng.cli.report import show_diff  # noqa: PLC0415 - with what it shows
+
+    show_diff(differ.text_diff(before, after), whole=True)
+    if not changes:
+        out().print(f"nothing differs between {before.version} and {after.version}")
+
+
+def stats(playbook: PlaybookPath, as_json: JsonFlag = False) -> None:
+    """Figures: entries by status and section, votes, the journal.
+
+    Example: [bold]ctxeng playbook stats support.yaml --json[/bold]
+    """
+    store = opened(playbook)
+    found = store.stats()
+    if as_json:
+        emit({**found.model_dump(mode="json"), "notes": list(store.notes)})
+        return
+    from ctxeng.cli.tables import simple_table  # noqa: PLC0415 - rich tables
+
+    table = simple_table("figure", "value")
+    for name, value in found:
+        words = _words(value) if isinstance(value, Mapping) else f"{value:,}" if isinstance(value, int) else value
+        table.add_row(name.replace("_", " "), plain(str(words)))
+    for each in store.notes:
+        table.add_row("note", plain(each))
+    out().print(table)
+
+
+def export(
+    playbook: PlaybookPath,
+    with_stats: Annotated[
+        bool, typer.Option("--with-stats", help="Votes and provenance too (YAML: as comments).")
+    ] = False,
+    form: Annotated[str, typer.Option("--format", help="yaml, json, or ace (ACE's text format).")] = "yaml",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="A file instead of stdout.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write the whole playbook, what it extends included, as one file that stands alone.
+
+    Example: [bold]ctxeng playbook export support.yaml --with-stats -o review.yaml[/bold]
+    """
+    form = "json" if as_json else form
+    if form not in FORMATS:
+        raise UnknownName("format", form, FORMATS)
+    text = _exported(opened(playbook).playbook, form, with_stats)
+    if output is None:
+        print(text, end="")
+        return
+    if output.is_dir() or not output.parent.is_dir():
+        raise BadInput(f"{output}: no file can be written there")
+    output.write_text(text, encoding="utf-8")
+
+
+def schema() -> None:
+    """Print the JSON Schema of the YAML file, for editors.
+
+    Example: [bold]ctxeng playbook schema > ctxeng.schema.json[/bold]
+    """
+    from ctxeng.settings import json_schema  # noqa: PLC0415 - half a second
+
+    emit(json_schema())
+
+
+def opened(path: Path) -> PlaybookStore:
+    """The store of that file, open. Raises BadInput."""
+    from ctxeng.playbook.store import PlaybookStore  # noqa: PLC0415 - pydantic takes a tenth of a second
+
+    playbook_file(path)
+    read_text(path)  # a directory, a binary or a locked file is named as such
+    store = PlaybookStore(path)
+    store.open()
+    return store
+
+
+def version_named(store: PlaybookStore, name: str) -> str:
+    """The version that is meant: whole, by how it begins, or as ~N, N steps ago. Raises UnknownName."""
+    past = [record.body.before for record in store.log()]
+    versions = [store.playbook.version, *past]
+    if name.startswith("~") and name[1:].isdecimal():
+        steps = int(name[1:])
+        if steps >= len(versions):
+            raise BadInput(f"{name}: the journal goes {len(past)} steps back")
+        return versions[steps]
+    found = {version for version in versions if version.startswith(name)}
+    if len(found) > 1:
+        raise BadInput(f"version {name} is ambiguous: {', '.join(sorted(found))}")
+    if not found:
+        raise UnknownName("version", name, tuple(dict.fromkeys(versions))[:8])
+    return found.pop()
+
+
+def _show_entry(store: PlaybookStore, name: str, as_json: bool) -> None:
+    from ctxeng.cli.deltas import sentence  # noqa: PLC0415 - pydantic
+
+    book = store.playbook
+    row = _row(book, book.get(name))
+    history = store.log(name)
+    if as_json:
+        emit({**row, "history": [_record(record) for record in history]})
+        return
+    console = out()
+    for field, value in row.items():
+        shown = _words(value) if isinstance(value, Mapping) else value
+        console.print(f"[bold]{field:<11}[/bold]", end=" ")
+        console.print(plain(str(shown)) or "-", markup=False)
+    console.print("[bold]history[/bold]")
+    for record in history:
+        own = [delta for delta in record.body.deltas if name in _targets(delta)]
+        for delta in own:
+            said = f"  {record.body.time[:19]}  {plain(record.body.by)}  {sentence(delta)}"
+            console.print(said, markup=False)
+
+
+def _row(book: Playbook, entry: Entry) -> dict[str, Any]:
+    provenance = book.provenance(entry.id).model_dump(mode="json", exclude_defaults=True)
+    return {
+        **entry.model_dump(mode="json"),
+        "votes": dict(book.votes(entry.id)),
+        "provenance": provenance,
+    }
+
+
+def _record(record: Record) -> dict[str, Any]:
+    fields = {"time", "by", "why", "deltas", "before", "after", "undoes", "notes"}
+    return {"hash": record.hash, **record.body.model_dump(mode="json", include=fields)}
+
+
+def _targets(delta: Any) -> tuple[str, ...]:
+    from ctxeng.playbook.delta import targets  # noqa: PLC0415 - pydantic
+
+    return targets(delta)
+
+
+def _said(entry: Entry, width: int) -> str:
+    return clipped(f"{entry.when} -> {entry.text}" if entry.when else entry.text, width)
+
+
+def _words(value: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {number}" for key, number in value.items()) or "-"
+
+
+def _exported(book: Playbook, form: str, with_stats: bool) -> str:
+    import json  # noqa: PLC0415 - with what it serves
+
+    from ctxeng.playbook.ace_text import write_ace  # noqa: PLC0415 - pydantic
+    from ctxeng.playbook.yamlfile import dump  # noqa: PLC0415
+
+    if form == "ace":
+        return write_ace(book)
+    if form == "json":
+        bare = [entry.model_dump(mode="json") for entry in book.entries]
+        rows = [_row(book, entry) for entry in book.entries] if with_stats else bare
+        document = {"playbook": book.name, "version": book.version, "entries": rows}
+        return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+    lines = [f"ctxeng: {book.schema}\n", f"playbook: {json.dumps(book.name)}\n", "entries:"]
+    lines.append("\n" if len(book) else " []\n")
+    for entry in book.entries:
+        lines.append(dump(entry, "  "))
+        if with_stats:
+            row = _row(book, entry)
+            lines.append(f"    # {_words(row['votes'])}; {json.dumps(row['provenance'])}\n")
+    return "".join(lines)
