@@ -58,7 +58,7 @@ class Orchestrator:
         """One turn, finished. Raises ModelError, WindowTooSmall, ApprovalNeeded; a failed turn is logged."""
         start = self._start(request, want, ask, turn_id)
         try:
-            state = self._graph("sync").invoke(start, self._config(start["turn"], cancelled))
+            state = self._graph("sync").invoke(start, self._config(start["given"]["turn"], cancelled))
         except CtxengError as error:
             self._failed(start, error)
             raise
@@ -76,7 +76,7 @@ class Orchestrator:
         """The same, awaited; cancelling the task cancels the model's call."""
         start = self._start(request, want, ask, turn_id)
         try:
-            state = await self._graph("async").ainvoke(start, self._config(start["turn"], cancelled))
+            state = await self._graph("async").ainvoke(start, self._config(start["given"]["turn"], cancelled))
         except CtxengError as error:
             self._failed(start, error)
             raise
@@ -87,7 +87,7 @@ class Orchestrator:
     ) -> Iterator[Event | Turn]:
         """Events as they happen (text, thinking, call, usage, node), and the finished turn last."""
         start = self._start(request, want, ask, "")
-        config = self._config(start["turn"], None)
+        config = self._config(start["given"]["turn"], None)
         state: dict[str, Any] = dict(start)
         for mode, item in self._graph("sync").stream(
             start, config, stream_mode=["custom", "updates", "values"]
@@ -103,7 +103,7 @@ class Orchestrator:
     ) -> AsyncIterator[Event | Turn]:
         """The same, awaited."""
         start = self._start(request, want, ask, "")
-        config = self._config(start["turn"], None)
+        config = self._config(start["given"]["turn"], None)
         state: dict[str, Any] = dict(start)
         graph = self._graph("async")
         async for mode, item in graph.astream(start, config, stream_mode=["custom", "updates", "values"]):
@@ -233,7 +233,9 @@ class Orchestrator:
     def _finished(self, state: Mapping[str, Any]) -> Turn:
         pauses = state.get("__interrupt__", ())
         if pauses:
-            raise ApprovalNeeded(state["turn"], {p.value["call"]["id"]: p.value["call"] for p in pauses})
+            raise ApprovalNeeded(
+                state["given"]["turn"], {p.value["call"]["id"]: p.value["call"] for p in pauses}
+            )
         return self._turns.finished(state)
 
     def _failed(self, start: TurnState, error: CtxengError) -> None:

@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal, TypedDict, cast
 from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langgraph.config import get_stream_writer
 from langgraph.graph import END, START, StateGraph
-from langgraph.types import Send, interrupt
+from langgraph.types import Command, Send, interrupt
 
 from ctxeng.errors import Cancelled
-from ctxeng.protocols import Event
+from ctxeng.protocols import OnEvent
 from ctxeng.steps import Steps
 from ctxeng.storage.bodies import Bodies
 from ctxeng.turn import Answer, Ask, Call, Context, Request, Result, Step, Turn, Usage, add_usage
@@ -27,17 +27,15 @@ def _collect(old: dict[str, str] | None, new: dict[str, str] | None) -> dict[str
 
 
 class TurnState(TypedDict, total=False):
-    """A turn in progress as plain JSON; `request`, `context`, answers and results are references."""
+    """A turn in progress as plain JSON; bodies are references. Few channels: each costs time at every node.
 
-    request: str
-    turn: str
-    ask: dict[str, Any]
-    meta: dict[str, Any]
-    context: str
-    steps: list[dict[str, Any]]
-    pending: str
+    `given` has turn, ask, meta, and for one tool call `call`; `progress` has the references of request and
+    context, the steps so far, usage and, once it is made, the pending answer.
+    """
+
+    given: dict[str, Any]
+    progress: dict[str, Any]
     results: Annotated[dict[str, str], _collect]
-    usage: dict[str, Any]
     done: str
 
 
@@ -61,36 +59,28 @@ class TurnGraph:
             "append": self.append,
             "remember": self.remember,
         }
+        after = END if "remember" in self.without else "remember"
         for name, node in nodes.items():
             if name not in self.without:
-                graph.add_node(name, node)
-        first = "assemble" if "prepare" in self.without else "prepare"
-        last = END if "remember" in self.without else "remember"
-        graph.add_edge(START, first)
-        if first == "prepare":
+                ends = (after,) if "act" in self.without else ("act", after)
+                graph.add_node(name, node, destinations=ends if name == "answer" else None)
+        if "prepare" not in self.without:
             graph.add_edge("prepare", "assemble")
+        graph.add_edge(START, "assemble" if "prepare" in self.without else "prepare")
         graph.add_edge("assemble", "answer")
-        if "act" in self.without:
-            graph.add_edge("answer", last)
-        else:
-            graph.add_conditional_edges("answer", self.route, ["act", last])
+        if "act" not in self.without:
             graph.add_edge("act", "append")
             graph.add_edge("append", "answer")
-        if last == "remember":
-            graph.add_edge("remember", END)
+        if after != END:
+            graph.add_edge(after, END)
         return graph.compile(checkpointer=checkpointer)
 
     def start(self, turn: str, request: Request, ask: Ask, **meta: Any) -> TurnState:
         """The state a turn starts from; it clears what an earlier turn left on the same thread."""
         return {
-            "turn": turn,
-            "request": self.bodies.put(request),
-            "ask": ask.model_dump(mode="json"),
-            "meta": meta,
-            "steps": [],
-            "pending": "",
+            "given": {"turn": turn, "ask": ask.model_dump(mode="json"), "meta": meta},
+            "progress": {"request": self.bodies.put(request), "steps": [], "usage": {}, "pending": ""},
             "results": cast("dict[str, str]", None),
-            "usage": {},
             "done": "",
         }
 
@@ -99,34 +89,22 @@ class TurnGraph:
     def prepare(self, state: TurnState) -> TurnState:
         """Steps that may call a model before assembly."""
         request, usage = self.steps.prepare(self._request(state))
-        return {"request": self.bodies.put(request), "usage": _plain(usage)}
+        return _progress(state, request=self.bodies.put(request), usage=_plain(usage))
 
     def assemble(self, state: TurnState) -> TurnState:
         """The window; frozen for the turn."""
-        return {"context": self.bodies.put(self.steps.assemble(self._request(state), self._ask(state)))}
+        context = self.steps.assemble(self._request(state), _ask(state))
+        return _progress(state, context=self.bodies.put(context))
 
-    def answer(self, state: TurnState, config: RunnableConfig) -> TurnState:
-        """One call of the model."""
+    def answer(self, state: TurnState, config: RunnableConfig) -> Command[str]:
+        """One call of the model, and where to go from there."""
         context, request, ask, emit = self._call(state, config)
         return self._answered(state, *self.steps.answer(context, request, ask, emit))
 
-    async def aanswer(self, state: TurnState, config: RunnableConfig) -> TurnState:
+    async def aanswer(self, state: TurnState, config: RunnableConfig) -> Command[str]:
         """The same, awaited."""
         context, request, ask, emit = self._call(state, config)
         return self._answered(state, *await self.steps.aanswer(context, request, ask, emit))
-
-    def route(self, state: TurnState) -> Any:
-        """One task per tool call, or the end of the turn."""
-        answer = self.bodies.get(state["pending"], Answer)
-        if not answer.calls or len(state["steps"]) > self.steps.max_steps:
-            return END if "remember" in self.without else "remember"
-        return [
-            Send(
-                "act",
-                {"turn": state["turn"], "request": state["request"], "meta": call.model_dump(mode="json")},
-            )
-            for call in answer.calls
-        ]
 
     def act(self, state: TurnState) -> TurnState:
         """One tool call; LangGraph keeps a finished task's result, so a resumed turn runs it once."""
@@ -142,12 +120,13 @@ class TurnGraph:
 
     def append(self, state: TurnState) -> TurnState:
         """Calls and results behind the query, from the loop reserve."""
-        step = self._step(state["steps"][-1]["answer"], state["results"])
-        context = self.bodies.get(state["context"], Context)
-        request, ask = self._request(state), self._ask(state)
-        steps = [*state["steps"][:-1], {"answer": state["steps"][-1]["answer"], "results": state["results"]}]
-        grown = self.steps.append(context, request, ask, step)
-        return {"context": self.bodies.put(grown), "steps": steps, "results": cast("dict[str, str]", None)}
+        *earlier, last = state["progress"]["steps"]
+        step = self._step(last["answer"], state["results"])
+        context = self.bodies.get(state["progress"]["context"], Context)
+        grown = self.steps.append(context, self._request(state), _ask(state), step)
+        steps = [*earlier, {"answer": last["answer"], "results": state["results"]}]
+        update = _progress(state, context=self.bodies.put(grown), steps=steps)
+        return {**update, "results": cast("dict[str, str]", None)}
 
     def remember(self, state: TurnState) -> TurnState:
         """Tell every observer of the finished turn."""
@@ -162,66 +141,79 @@ class TurnGraph:
         """The turn as a value: what `remember` made of it, or put together from the state."""
         if state.get("done"):
             return self.bodies.get(state["done"], Turn)
-        pending = state.get("pending", "")
-        meta = state.get("meta", {})
+        given, progress = state["given"], state["progress"]
+        pending, meta = progress["pending"], given["meta"]
+        window = progress.get("context")
         return Turn(
-            id=state["turn"],
-            request=self.bodies.get(state["request"], Request),
-            ask=Ask.model_validate(state["ask"]),
+            id=given["turn"],
+            request=self.bodies.get(progress["request"], Request),
+            ask=Ask.model_validate(given["ask"]),
             parent=meta.get("parent", ""),
             attempt=meta.get("attempt", 0),
             time=datetime.now(UTC).isoformat(timespec="seconds"),
             playbooks=self.versions(),
-            context=self.bodies.get(state["context"], Context)
-            if state.get("context")
-            else Context(sections=()),
-            steps=tuple(
-                self._step(step["answer"], step.get("results", {})) for step in state.get("steps", [])
-            ),
+            context=self.bodies.get(window, Context) if window else Context(sections=()),
+            steps=tuple(self._step(step["answer"], step.get("results", {})) for step in progress["steps"]),
             answer=self.bodies.get(pending, Answer) if pending else None,
-            usage={role: Usage.model_validate(usage) for role, usage in state.get("usage", {}).items()},
+            usage={role: Usage.model_validate(usage) for role, usage in progress["usage"].items()},
         )
 
-    def _call(self, state: TurnState, config: RunnableConfig) -> tuple[Context, Request, Ask, Any]:
+    def _call(self, state: TurnState, config: RunnableConfig) -> tuple[Context, Request, Ask, OnEvent]:
         cancelled = config.get("configurable", {}).get("cancelled")
         if cancelled is not None and cancelled():
-            raise Cancelled(f"turn {state['turn']} was cancelled before the model was called")
-        ask = self._ask(state).model_copy(update={"cancelled": cancelled})
-        if len(state["steps"]) >= self.steps.max_steps:
+            raise Cancelled(f"turn {state['given']['turn']} was cancelled before the model was called")
+        ask = _ask(state).model_copy(update={"cancelled": cancelled})
+        if len(state["progress"]["steps"]) >= self.steps.max_steps:
             ask = ask.model_copy(update={"tool_choice": "none"})  # the loop is bounded: now it has to answer
-        write = get_stream_writer()
+        context = self.bodies.get(state["progress"]["context"], Context)
+        return context, self._request(state), ask, get_stream_writer()
 
-        def emit(event: Event) -> None:
-            write(event)
+    def _answered(self, state: TurnState, context: Context, answer: Answer) -> Command[str]:
+        ref, progress = self.bodies.put(answer), state["progress"]
+        usage = {role: Usage.model_validate(each) for role, each in progress["usage"].items()}
+        steps = [*progress["steps"], {"answer": ref}]
+        update = _progress(
+            state,
+            context=self.bodies.put(context),
+            pending=ref,
+            steps=steps,
+            usage=_plain(add_usage(usage, answer.usage)),
+        )
+        return Command(update=update, goto=self._next(state, answer, len(steps)))
 
-        return self.bodies.get(state["context"], Context), self._request(state), ask, emit
-
-    def _answered(self, state: TurnState, context: Context, answer: Answer) -> TurnState:
-        ref = self.bodies.put(answer)
-        usage = add_usage({r: Usage.model_validate(u) for r, u in state["usage"].items()}, answer.usage)
-        steps = [*state["steps"], {"answer": ref}]
-        return {"context": self.bodies.put(context), "pending": ref, "steps": steps, "usage": _plain(usage)}
+    def _next(self, state: TurnState, answer: Answer, steps: int) -> Any:
+        """One task per tool call, or the end of the turn."""
+        if not answer.calls or "act" in self.without or steps > self.steps.max_steps:
+            return END if "remember" in self.without else "remember"
+        calls = [call.model_dump(mode="json") for call in answer.calls]
+        return [Send("act", {**state, "given": {**state["given"], "call": call}}) for call in calls]
 
     def _allowed(self, state: TurnState) -> tuple[Call, Request, Result | None]:
         """The call and, where a person refuses it, the result that says so."""
-        call, request = Call.model_validate(state["meta"]), self._request(state)
+        given, request = state["given"], self._request(state)
+        call = Call.model_validate(given["call"])
         if self.steps.needs_approval(call, request):
-            decision = interrupt({"turn": state["turn"], "call": state["meta"]})
+            decision = interrupt({"turn": given["turn"], "call": given["call"]})
             if decision is not True:
                 why = decision if isinstance(decision, str) else "a person refused this call"
                 return call, request, Result(call_id=call.id, text=why, is_error=True)
         return call, request, None
 
     def _request(self, state: TurnState) -> Request:
-        return self.bodies.get(state["request"], Request)
-
-    def _ask(self, state: TurnState) -> Ask:
-        return Ask.model_validate(state["ask"])
+        return self.bodies.get(state["progress"]["request"], Request)
 
     def _step(self, answer: str, results: Mapping[str, str]) -> Step:
         found = self.bodies.get(answer, Answer)
         kept = [self.bodies.get(results[call.id], Result) for call in found.calls if call.id in results]
         return Step(answer=found, results=tuple(kept))
+
+
+def _progress(state: TurnState, **news: Any) -> TurnState:  # the fields of `progress`
+    return {"progress": {**state["progress"], **news}}
+
+
+def _ask(state: TurnState) -> Ask:
+    return Ask.model_validate(state["given"]["ask"])
 
 
 def _leaf(leaf: Leaf, call: Callable[..., Any], acall: Callable[..., Any]) -> Any:

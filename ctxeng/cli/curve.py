@@ -13,7 +13,7 @@ from ctxeng.errors import BadInput
 
 SUFFIXES = (".png", ".svg")
 _FIFTHS = 5
-_LEARNING, _BEFORE = "#1f6feb", "#8b949e"
+_LEARNING, _DARK, _BEFORE = "#1f6feb", "#0b3d91", "#8b949e"
 
 
 def check_picture(path: Path) -> None:
@@ -34,20 +34,21 @@ def draw(
     """Writes accuracy over the stream: a running mean, fifths, and what it was before anything was learned."""
     figure = Figure(figsize=(7.5, 4.2), layout="constrained")
     axes = figure.add_subplot()
-    span = max(1, min(100, len(scores) // 8))
+    span = max(1, min(100, max(20, len(scores) // 8), len(scores)))
     if before:
         mean = sum(before) / len(before)
-        axes.axhline(mean, color=_BEFORE, linestyle="--", linewidth=1.2, label=f"before learning ({mean:.3f})")
+        axes.axhline(
+            mean, color=_BEFORE, linestyle="--", linewidth=1.2, label=f"before learning ({mean:.3f})"
+        )
         axes.plot(*_running(before, span), color=_BEFORE, linewidth=0.8, alpha=0.6)
     axes.plot(*_running(scores, span), color=_LEARNING, linewidth=1.6, label=f"mean of {span} tasks")
     cuts = [len(scores) * part // _FIFTHS for part in range(_FIFTHS + 1)]
     for start, end in zip(cuts, cuts[1:], strict=False):
         if end > start:
             mean = sum(scores[start:end]) / (end - start)
-            axes.hlines(mean, start, end, color=_LEARNING, linewidth=6, alpha=0.22)
-            axes.annotate(
-                f"{mean:.2f}", ((start + end) / 2, mean), ha="center", va="center", fontsize=9, color="#0b3d91"
-            )
+            axes.hlines(mean, start, end, color=_LEARNING, linewidth=5, alpha=0.25)
+            place = ((start + end) / 2, mean)
+            axes.annotate(f"{mean:.2f}", place, (0, 5), textcoords="offset points", ha="center", color=_DARK)
     for epoch in range(1, epochs):
         axes.axvline(len(scores) * epoch / epochs, color="#d0d7de", linewidth=1)
     axes.set(xlabel="tasks answered", ylabel="score", ylim=(-0.02, 1.02), xlim=(0, max(1, len(scores))))

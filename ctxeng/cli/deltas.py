@@ -10,7 +10,14 @@ from ctxeng.playbook.delta import Add, Delta, Merge, Redact, Remove, Tag, Update
 from ctxeng.playbook.entry import Entry
 
 SIGNS = {"add": "+", "update": "~", "merge": "=", "remove": "-", "tag": "^", "redact": "x"}
-COLOURS = {"add": "green", "update": "yellow", "merge": "cyan", "remove": "red", "tag": "blue", "redact": "red"}
+COLOURS = {
+    "add": "green",
+    "update": "yellow",
+    "merge": "cyan",
+    "remove": "red",
+    "tag": "blue",
+    "redact": "red",
+}
 
 
 def sentence(delta: Delta, width: int = 96) -> str:

@@ -57,4 +57,4 @@ def _show(checks: list[object], failed: bool) -> None:
     if failed:
         out().print("\n[bold red]The default model cannot run here; see what is missing above.[/bold red]")
     else:
-        out().print("\n[bold green]Ready.[/bold green] Try: ctxeng run \"...\" --doc FILE")
+        out().print('\n[bold green]Ready.[/bold green] Try: ctxeng run "..." --doc FILE')

@@ -163,7 +163,9 @@ def _report(
     if drawn is not None:
         from ctxeng.cli.curve import draw  # noqa: PLC0415 - matplotlib takes half a second
 
-        before = [each.score for each in outcome.before.scored if each.score is not None] if outcome.before else []
+        before = (
+            [each.score for each in outcome.before.scored if each.score is not None] if outcome.before else []
+        )
         epochs = session.settings.learning.epochs if session.mode == "offline" else 1
         title = f"{session.path.stem}: {len(session.tasks):,} tasks, {session.mode}"
         draw(drawn, title, scores, before, epochs)

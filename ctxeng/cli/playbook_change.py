@@ -129,7 +129,9 @@ def redact(
     if not yes:
         if not sys.stdin.isatty():
             raise BadInput("a redaction cannot be undone; --yes says that you mean it")
-        typer.confirm(f"Take {entry or 'every ' + repr(pattern)} out of {playbook} for good?", abort=True, err=True)
+        typer.confirm(
+            f"Take {entry or 'every ' + repr(pattern)} out of {playbook} for good?", abort=True, err=True
+        )
     places = store.redact(entry or "", pattern=pattern or "", by=person(), why=why)
     store.close()
     left = traces(playbook, words)

@@ -94,7 +94,9 @@ def diff(
     old: Annotated[
         str | None, typer.Argument(help="A version, ~N for N steps ago, or another playbook's file.")
     ] = None,
-    new: Annotated[str | None, typer.Argument(help="A version; the playbook as it is now if left out.")] = None,
+    new: Annotated[
+        str | None, typer.Argument(help="A version; the playbook as it is now if left out.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """What differs: between versions, or from one file to another; without either, the last step.
@@ -137,7 +139,9 @@ def stats(playbook: PlaybookPath, as_json: JsonFlag = False) -> None:
 
     table = simple_table("figure", "value")
     for name, value in found:
-        words = _words(value) if isinstance(value, Mapping) else f"{value:,}" if isinstance(value, int) else value
+        words = (
+            _words(value) if isinstance(value, Mapping) else f"{value:,}" if isinstance(value, int) else value
+        )
         table.add_row(name.replace("_", " "), plain(str(words)))
     for each in store.notes:
         table.add_row("note", plain(each))

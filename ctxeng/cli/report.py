@@ -10,7 +10,7 @@ from typing import Any
 from rich.syntax import Syntax
 from rich.text import Text
 
-from ctxeng.cli.common import note, out, plain
+from ctxeng.cli.common import out, plain
 from ctxeng.cli.deltas import counted, counts
 from ctxeng.cli.live import curve
 from ctxeng.cli.runs import Run
@@ -57,7 +57,9 @@ def show(outcome: Outcome, summary: dict[str, Any], *, whole_diff: bool, picture
     """The same for people, with what changed in the playbook."""
     console = out()
     console.print(_scores(outcome.report, outcome.before))
-    line = Text(f"learning curve  {curve([each.score for each in outcome.report.scored if each.score is not None])}")
+    line = Text(
+        f"learning curve  {curve([each.score for each in outcome.report.scored if each.score is not None])}"
+    )
     console.print(line)
     console.print()
     for validation in summary["validations"]:
@@ -71,7 +73,9 @@ def show(outcome: Outcome, summary: dict[str, Any], *, whole_diff: bool, picture
         f"deltas: {counted(summary['applied'])}"
     )
     console.print()
-    console.print(usage_table({role: Usage.model_validate(usage) for role, usage in summary["usage"].items()}))
+    console.print(
+        usage_table({role: Usage.model_validate(usage) for role, usage in summary["usage"].items()})
+    )
     _show_trouble(summary)
     show_diff(text_diff(outcome.old, outcome.new), whole=whole_diff)
     if picture is not None:
@@ -91,7 +95,7 @@ def show_diff(diff: str, *, whole: bool) -> None:
     else:
         console.print("\n".join(shown), markup=False, soft_wrap=True)
     if len(shown) < len(lines):
-        note(f"... {len(lines) - len(shown):,} more lines; --diff shows all of them")
+        console.print(f"... {len(lines) - len(shown):,} more lines; --diff shows all of them", style="dim")
 
 
 def _scores(report: Report, before: Report | None) -> Any:

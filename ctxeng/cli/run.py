@@ -27,9 +27,7 @@ def run(
         list[Path] | None, typer.Option(help="A text or Markdown file, or a folder of them; repeatable.")
     ] = None,
     tools: Annotated[Path | None, typer.Option(help="A JSON list of tool schemas.")] = None,
-    choice: Annotated[
-        list[str] | None, typer.Option(help="One of the possible answers; repeatable.")
-    ] = None,
+    choice: Annotated[list[str] | None, typer.Option(help="One of the possible answers; repeatable.")] = None,
     schema: Annotated[Path | None, typer.Option(help="A JSON Schema that the answer has to fit.")] = None,
     window: Annotated[str | None, typer.Option(help="Tokens of the window, for example 8k.")] = None,
     show_prompt: Annotated[bool, typer.Option(help="Show the prompt as the model got it.")] = False,

@@ -97,7 +97,9 @@ def _read(file: Path) -> Run:
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise BadInput(f"{file}: damaged ({error}); delete the folder {file.parent} to forget that run") from error
+        raise BadInput(
+            f"{file}: damaged ({error}); delete the folder {file.parent} to forget that run"
+        ) from error
     return Run(file.parent, record, resumed=True)
 
 

@@ -138,7 +138,9 @@ class Session:
     def _before(self, run: runs.Run, *, as_json: bool) -> Report:
         """The same stream with the playbook as it was at the start; done before anything is learned."""
         with watch(len(self.tasks), "before", as_json=as_json, quiet=True) as seen:
-            solver = Solver(self.orchestrator, self.learning.judge, self.tasks, seen.answered, prefix="before-")
+            solver = Solver(
+                self.orchestrator, self.learning.judge, self.tasks, seen.answered, prefix="before-"
+            )
             trainer = Trainer(solver.solve, self.learning, run.baseline, "eval", on_tick=seen.tick)
             return trainer.run(self.tasks)
 

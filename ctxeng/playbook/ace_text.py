@@ -90,7 +90,7 @@ def _bullets(text: str) -> tuple[list[_Bullet], list[tuple[int, str]]]:
         header, bullet = _HEADER.match(line), _BULLET.match(line)
         if header:
             section, is_open = header[1].strip().rstrip(":").lower()[:200] or "general", False
-        elif bullet and (bullet[2] is not None or _ID.match(bullet[1])):
+        elif bullet and (bullet[2] is not None or (_ID.match(bullet[1]) and not _LOOKS_LIKE_ONE.match(line))):
             counters = zip(("helpful", "harmful", "neutral"), bullet.groups()[1:4], strict=True)
             votes = {name: int(count) for name, count in counters if count and int(count)}
             bullets.append(_Bullet(number, bullet[1], section, votes, [bullet[5]]))

@@ -80,7 +80,9 @@ def test_the_inverse_of_the_inverse_is_the_change_again(first, second):
 def test_untouched_entries_are_the_same_objects(first, intent):
     playbook = grown(first)
     delta = made(playbook, intent)
-    touched = {delta.entry.id} if isinstance(delta, Add) else {*getattr(delta, "ids", ()), getattr(delta, "id", "")}
+    touched = (
+        {delta.entry.id} if isinstance(delta, Add) else {*getattr(delta, "ids", ()), getattr(delta, "id", "")}
+    )
     after = playbook.apply([delta]).playbook
     for entry in playbook.own:
         if entry.id not in touched:

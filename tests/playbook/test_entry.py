@@ -42,7 +42,9 @@ def test_empty_text_and_control_characters_are_refused(text):
         Entry(id="x-aaaaa", text=text)
 
 
-@pytest.mark.parametrize("name", ["x", "x-aaaa", "X-aaaaa", "x-aaaa1", "x--aaaaa", "-aaaaa", "x y-aaaaa", "x-aaaaa\n"])
+@pytest.mark.parametrize(
+    "name", ["x", "x-aaaa", "X-aaaaa", "x-aaaa1", "x--aaaaa", "-aaaaa", "x y-aaaaa", "x-aaaaa\n"]
+)
 def test_ids_have_one_form(name):
     with pytest.raises(ValidationError):
         Entry(id=name, text="t")
@@ -60,12 +62,17 @@ def test_text_may_have_lines_and_look_like_structure():
 
 
 def test_trust_is_the_least_of_a_lineage():
-    both = unite(Provenance(turns=("a",), trust="user"), Provenance(turns=("b", "a"), trust="untrusted", model="m"))
+    both = unite(
+        Provenance(turns=("a",), trust="user"), Provenance(turns=("b", "a"), trust="untrusted", model="m")
+    )
     assert both == Provenance(turns=("a", "b"), trust="untrusted", model="m")
 
 
 def test_deltas_that_contradict_themselves_are_refused():
-    for bad in ({"ids": ("x-aaaaa", "x-aaaaa"), "into": "x-aaaaa"}, {"ids": ("x-aaaaa", "x-bbbbb"), "into": "x-ccccc"}):
+    for bad in (
+        {"ids": ("x-aaaaa", "x-aaaaa"), "into": "x-aaaaa"},
+        {"ids": ("x-aaaaa", "x-bbbbb"), "into": "x-ccccc"},
+    ):
         with pytest.raises(ValidationError):
             Merge(**bad)
     for bad in ({}, {"id": "x-aaaaa", "pattern": "p"}):

@@ -16,7 +16,9 @@ BODY = Body(by="ace", deltas=(Add(entry=Entry(id="x-aaaaa", text="a\nb \u2028 ü
 def chain(count, prev="", name="main"):
     lines = []
     for number in range(count):
-        line, prev = encode(prev, Body(why=f"{name} {number}", deltas=(Tag(id="x-aaaaa", votes={"helpful": 1}),)))
+        line, prev = encode(
+            prev, Body(why=f"{name} {number}", deltas=(Tag(id="x-aaaaa", votes={"helpful": 1}),))
+        )
         lines.append(line)
     return lines, prev
 

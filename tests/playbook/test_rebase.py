@@ -90,7 +90,10 @@ def test_an_addition_of_what_is_there_is_settled_and_of_something_else_a_conflic
 
 
 def test_what_builds_on_a_lost_addition_is_lost_with_it():
-    deltas = [Add(entry=Entry(id="x-aaaaa", text="else"), base=OLD), Tag(id="x-aaaaa", votes={"helpful": 1}, base=OLD)]
+    deltas = [
+        Add(entry=Entry(id="x-aaaaa", text="else"), base=OLD),
+        Tag(id="x-aaaaa", votes={"helpful": 1}, base=OLD),
+    ]
     assert rebase(deltas, BOOK, lambda *_: None).codes == ("conflict", "conflict")
 
 

@@ -128,7 +128,7 @@ def test_a_missing_or_empty_list_is_begun(text):
         "entries:\n- {id: a-aaaaa, text: &one one}\n- {id: b-bbbbb, text: two, when: *one}\nlast: 1\n",
         'entries:\n- id: a-aaaaa\n  text: "one\n- two"\n- {id: b-bbbbb, text: two}\nlast: 1\n',
         'entries:\n- {id: a-aaaaa, text: one}\n- id: b-bbbbb\n  text: "two\nlast: 2"\nlast: 1\n',
-        '? entries\n: - {id: a-aaaaa, text: one}\n  - {id: b-bbbbb, text: two}\nlast: 1\n',
+        "? entries\n: - {id: a-aaaaa, text: one}\n  - {id: b-bbbbb, text: two}\nlast: 1\n",
         '"entries":\n  - {id: a-aaaaa, text: one}\n  - {id: b-bbbbb, text: two}\nlast: 1\n',
         "entries: &list\n  - {id: a-aaaaa, text: one}\n  - {id: b-bbbbb, text: two}\nlast: 1\n",
         "entries:\n  - {id: a-aaaaa, text: one\u2028x}\n  - {id: b-bbbbb, text: two}\nlast: 1\n",
@@ -159,9 +159,10 @@ def test_an_entry_that_had_no_id_in_the_file_gets_it_there():
 
 
 def test_the_other_keys_can_be_read_without_the_entries():
-    assert without_entries(FILE) == FILE[: FILE.index("  - id: refund")] + FILE[FILE.index("# after") :].partition(
-        "# after\n"
-    )[2]
+    assert (
+        without_entries(FILE)
+        == FILE[: FILE.index("  - id: refund")] + FILE[FILE.index("# after") :].partition("# after\n")[2]
+    )
     assert without_entries("entries: []\n") == ""
 
 
@@ -170,14 +171,20 @@ LINES = st.lists(
         st.integers(0, 7),
         st.sampled_from(["", "# a comment\n", "\n", "\n# one\n\n# two\n"]),
         st.sampled_from(["", "  # trailing\n"]),
-        st.text(st.characters(exclude_categories=("Cs", "Cc")) | st.sampled_from("\n-#: "), min_size=1).filter(str.strip),
+        st.text(
+            st.characters(exclude_categories=("Cs", "Cc")) | st.sampled_from("\n-#: "), min_size=1
+        ).filter(str.strip),
     ),
     max_size=7,
     unique_by=lambda line: line[0],
 )
 
 
-@given(LINES, st.lists(st.tuples(st.integers(0, 9), st.sampled_from(["old", "new"])), unique_by=lambda pick: pick[0]), st.sampled_from(["", "  "]))
+@given(
+    LINES,
+    st.lists(st.tuples(st.integers(0, 9), st.sampled_from(["old", "new"])), unique_by=lambda pick: pick[0]),
+    st.sampled_from(["", "  "]),
+)
 def test_comments_and_entries_that_did_not_change_survive_byte_for_byte(lines, picks, indent):
     entries = [Entry(id=f"e-{'abcdefgh'[number] * 5}", text=text) for number, _, _, text in lines]
     chunks = {entry.id: dump(entry, indent) for entry in entries}

@@ -99,13 +99,18 @@ def test_two_stores_both_commit_and_the_second_update_of_an_entry_is_a_conflict(
         base = one.playbook.version
         one.apply([Update(id="order-bbbbb", text="One.", base=base)], by="ace")
         applied = two.apply(
-            [Update(id="order-bbbbb", text="Two.", base=base), Tag(id="order-bbbbb", votes={"helpful": 1}, base=base)],
+            [
+                Update(id="order-bbbbb", text="Two.", base=base),
+                Tag(id="order-bbbbb", votes={"helpful": 1}, base=base),
+            ],
             by="ace",
         )
         assert applied.results == ("conflict", "ok")
         assert "propose it again" in applied.notes[0]
         assert one.refresh() == two.playbook
-        assert two.apply([Update(id="order-bbbbb", text="Two.", base=two.playbook.version)], by="ace").results == ("ok",)
+        assert two.apply(
+            [Update(id="order-bbbbb", text="Two.", base=two.playbook.version)], by="ace"
+        ).results == ("ok",)
     assert "Two." in path.read_text()
     with PlaybookStore(path, cache=False) as store:
         assert store.log(limit=2)[1].body.results == ("conflict", "ok")
@@ -119,7 +124,10 @@ def test_a_base_is_still_known_after_the_store_was_closed(path):
     for cache in (True, False):
         with PlaybookStore(path, cache=cache) as store:
             late = store.apply([Update(id="order-bbbbb", text="Late.", base=base)], by="ace")
-            assert (late.results, late.notes) == (("superseded",), ("superseded: a person changed order-bbbbb",))
+            assert (late.results, late.notes) == (
+                ("superseded",),
+                ("superseded: a person changed order-bbbbb",),
+            )
             unknown = store.apply([Update(id="order-bbbbb", text="Late.", base="f" * 16)], by="ace")
             assert unknown.results == ("conflict",)
 
@@ -142,7 +150,11 @@ def test_a_hand_edit_is_noticed_and_journaled_as_a_persons(path):
 def test_entries_that_were_reordered_by_hand_keep_their_votes(path):
     with PlaybookStore(path) as store:
         store.apply([Tag(id="order-bbbbb", votes={"helpful": 1})], by="ace")
-    head, first, second = FILE[: FILE.index("  - id: refund")], FILE[FILE.index("  - id: refund") : FILE.index("  - id: order")], FILE[FILE.index("  - id: order") :]
+    head, first, second = (
+        FILE[: FILE.index("  - id: refund")],
+        FILE[FILE.index("  - id: refund") : FILE.index("  - id: order")],
+        FILE[FILE.index("  - id: order") :],
+    )
     path.write_text(head + second + first)
     with PlaybookStore(path) as store:
         assert [each.id for each in store.playbook.own] == ["order-bbbbb", "refund-aaaaa"]
@@ -154,7 +166,9 @@ def test_a_hand_edit_beats_what_was_learned_meanwhile(path):
     store = PlaybookStore(path)
     store.apply([Tag(id="order-bbbbb", votes={"helpful": 1})], by="ace")
     store.commit()
-    store.apply([Update(id="order-bbbbb", text="Learned."), Update(id="refund-aaaaa", text="Learned too.")], by="ace")
+    store.apply(
+        [Update(id="order-bbbbb", text="Learned."), Update(id="refund-aaaaa", text="Learned too.")], by="ace"
+    )
     path.write_text(FILE.replace("Ask for the number.", "By hand."))
     store.close()
     text = path.read_text()
@@ -179,7 +193,9 @@ def test_undo_goes_one_more_step_each_time_and_leaves_what_the_file_held(path):
     with PlaybookStore(path) as store:
         states = [whole(store.playbook)]
         for number in range(4):
-            store.apply([Add(entry=entry("abcd"[number])), Tag(id="order-bbbbb", votes={"helpful": 1})], by="ace")
+            store.apply(
+                [Add(entry=entry("abcd"[number])), Tag(id="order-bbbbb", votes={"helpful": 1})], by="ace"
+            )
             states.append(whole(store.playbook))
         store.undo()
         assert whole(store.playbook) == states[3]
@@ -251,7 +267,9 @@ def test_a_redaction_leaves_the_text_in_no_file_and_is_a_wall_for_undo(path):
 def test_an_entrys_redaction_takes_all_it_ever_said(path):
     with PlaybookStore(path) as store:
         store.apply([Update(id="order-bbbbb", text="The second secret.")], by="ace")
-        store.apply([Update(id="order-bbbbb", text="The third secret.")], by="ace", why="because: The second secret.")
+        store.apply(
+            [Update(id="order-bbbbb", text="The third secret.")], by="ace", why="because: The second secret."
+        )
         store.redact("order-bbbbb", by="person:dpo")
         assert store.playbook.get("order-bbbbb").text == "[redacted]"
         assert store.playbook.get("refund-aaaaa").text == "Offer credit."
@@ -346,7 +364,9 @@ def test_a_playbook_that_is_not_there_yet_is_written_at_the_first_commit(tmp_pat
         store.commit()
         assert not path.exists()
         store.apply([Add(entry=entry("a"))], by="ace")
-    assert path.read_text() == "ctxeng: 1\nplaybook: fresh\nentries:\n  - id: new-aaaaa\n    text: A lesson.\n"
+    assert (
+        path.read_text() == "ctxeng: 1\nplaybook: fresh\nentries:\n  - id: new-aaaaa\n    text: A lesson.\n"
+    )
     path.unlink()
     with PlaybookStore(path) as store:
         assert len(store.playbook) == 1, "a lost file is written anew from the journal, not taken for an edit"
@@ -383,7 +403,9 @@ def test_snapshots_can_be_read_while_a_thread_writes(path):
         def read():
             while not done.is_set():
                 playbook = store.playbook
-                if len(playbook.entries) != len(playbook) or any(playbook.votes(each.id) is None for each in playbook.own):
+                if len(playbook.entries) != len(playbook) or any(
+                    playbook.votes(each.id) is None for each in playbook.own
+                ):
                     failures.append(playbook)
 
         done = threading.Event()
@@ -391,7 +413,8 @@ def test_snapshots_can_be_read_while_a_thread_writes(path):
         writers = [
             threading.Thread(
                 target=lambda letter=letter: [
-                    store.apply([Add(entry=Entry(id=f"{letter}{number}-aaaaa", text="t"))], by="ace") for number in range(50)
+                    store.apply([Add(entry=Entry(id=f"{letter}{number}-aaaaa", text="t"))], by="ace")
+                    for number in range(50)
                 ]
             )
             for letter in "abc"
@@ -410,7 +433,9 @@ def test_snapshots_can_be_read_while_a_thread_writes(path):
 def git(folder, *words):
     subprocess.run(
         ["git", "-c", "user.name=t", "-c", "user.email=t@t", "-c", "init.defaultBranch=main", *words],
-        cwd=folder, check=True, capture_output=True,
+        cwd=folder,
+        check=True,
+        capture_output=True,
     )
 
 
@@ -470,7 +495,13 @@ def test_two_branches_that_changed_the_same_words_keep_one_and_say_so(path):
     assert texts.pop() in {"Ours. Really.", "Theirs. Really."}
 
 
-STEPS = st.lists(st.tuples(st.sampled_from(["add", "update", "remove", "tag", "merge", "undo", "commit", "reopen"]), st.integers(0, 9)), max_size=14)
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["add", "update", "remove", "tag", "merge", "undo", "commit", "reopen"]),
+        st.integers(0, 9),
+    ),
+    max_size=14,
+)
 
 
 @given(STEPS)

@@ -59,7 +59,9 @@ NASTY = [
     "-",
     "\uffff",
 ]
-CHARACTERS = st.characters(exclude_categories=("Cs", "Cc")) | st.sampled_from("\n\t-#:&*!|>'\"%@` []{}?,\u2028\u2029\ufeff")
+CHARACTERS = st.characters(exclude_categories=("Cs", "Cc")) | st.sampled_from(
+    "\n\t-#:&*!|>'\"%@` []{}?,\u2028\u2029\ufeff"
+)
 TEXTS = st.one_of(st.sampled_from(NASTY), st.text(CHARACTERS, max_size=40)).filter(str.strip)
 ENTRIES = st.builds(
     lambda section, text, when, audience, status: Entry(
@@ -102,7 +104,9 @@ def test_what_people_read_has_no_needless_quotes():
     )
     long = "a word " * 100 + "end"
     assert f"text: {long}\n" in dump(Entry(id="a-aaaaa", text=long))
-    lines = Entry(id="a-aaaaa", text="First:\n- one\n\n# two", audience=("answer",), status="candidate", kind="note")
+    lines = Entry(
+        id="a-aaaaa", text="First:\n- one\n\n# two", audience=("answer",), status="candidate", kind="note"
+    )
     assert dump(lines) == (
         "- id: a-aaaaa\n  kind: note\n  text: |-\n    First:\n    - one\n\n    # two\n"
         "  audience: [answer]\n  status: candidate\n"

@@ -82,16 +82,16 @@ def bare_graph(nodes: int) -> Any:
 
 
 def _interleaved(app: Orchestrator, bare: Any, turns: int) -> tuple[float, float]:
-    """Median seconds of a turn and of the bare graph, in turns, so that a noisy machine hits both alike."""
+    """Median CPU seconds of a turn and of the bare graph, in turns: a busy machine hits both alike."""
     app.invoke("warm up"), bare.invoke({"turn": "warm up"})
     ours, theirs = [], []
     for _ in range(turns):
-        start = time.perf_counter()
+        start = time.process_time()
         app.invoke("What now?")
-        middle = time.perf_counter()
+        middle = time.process_time()
         bare.invoke({"turn": "t"})
         ours.append(middle - start)
-        theirs.append(time.perf_counter() - middle)
+        theirs.append(time.process_time() - middle)
     return median(ours), median(theirs)
 
 
