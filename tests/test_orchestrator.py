@@ -89,7 +89,9 @@ def test_parallel_calls_failures_and_unknown_tools_all_come_back_as_results():
 
 
 def test_the_loop_is_bounded_and_the_last_call_has_to_answer():
-    model = ScriptedModel(lambda c, ask: "enough" if ask.tool_choice == "none" else Message(role="assistant", parts=(SUM,)))
+    model = ScriptedModel(
+        lambda c, ask: "enough" if ask.tool_choice == "none" else Message(role="assistant", parts=(SUM,))
+    )
     turn = build(model, [add], max_steps=3).invoke("go")
     assert turn.answer.text == "enough"
     assert len(model.seen) == 4

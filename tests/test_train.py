@@ -61,7 +61,9 @@ def test_online_answers_a_window_first_and_learns_from_it_afterwards(tmp_path):
     assert [size for _, size in solve.asked[:5]] == [0] * 5
     assert [size for _, size in solve.asked[5:10]] == [5] * 5
     assert report.curve(2)[1] > report.curve(2)[0]
-    assert report.accuracy == 13 / 20  # seven questions, each wrong once: five in the first window, two in the next
+    assert (
+        report.accuracy == 13 / 20
+    )  # seven questions, each wrong once: five in the first window, two in the next
 
 
 def test_tasks_of_a_group_are_answered_before_any_of_their_labels_come_out(tmp_path):
@@ -182,4 +184,6 @@ def test_kill_9_at_random_moments_gives_the_same_playbook(tmp_path, kills):
     subprocess.run([sys.executable, "-c", script], check=True)
     assert killed > 0
     assert (whole / "book.yaml").read_bytes() == (other / "book.yaml").read_bytes()
-    assert PlaybookStore(other / "book.yaml").open().version == PlaybookStore(whole / "book.yaml").open().version
+    assert (
+        PlaybookStore(other / "book.yaml").open().version == PlaybookStore(whole / "book.yaml").open().version
+    )

@@ -57,10 +57,10 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def root(
-    debug: Annotated[  # noqa: ARG001 - read by Commands
+    debug: Annotated[
         bool, typer.Option("--debug", help="Show the traceback of an error instead of one line.")
     ] = False,
-    version: Annotated[  # noqa: ARG001 - handled as it is read
+    version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:

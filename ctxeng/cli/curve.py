@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ def draw(
     before: Sequence[float] = (),
     epochs: int = 1,
 ) -> None:
-    """Writes accuracy over the stream: a running mean, fifths, and what it was before anything was learned."""
+    """Writes the scores over the stream: a running mean, fifths, and what they were before learning."""
     figure = Figure(figsize=(7.5, 4.2), layout="constrained")
     axes = figure.add_subplot()
     span = max(1, min(100, max(20, len(scores) // 8), len(scores)))
@@ -43,7 +44,7 @@ def draw(
         axes.plot(*_running(before, span), color=_BEFORE, linewidth=0.8, alpha=0.6)
     axes.plot(*_running(scores, span), color=_LEARNING, linewidth=1.6, label=f"mean of {span} tasks")
     cuts = [len(scores) * part // _FIFTHS for part in range(_FIFTHS + 1)]
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    for start, end in pairwise(cuts):
         if end > start:
             mean = sum(scores[start:end]) / (end - start)
             axes.hlines(mean, start, end, color=_LEARNING, linewidth=5, alpha=0.25)

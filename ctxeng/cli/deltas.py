@@ -45,7 +45,7 @@ def lesson(entry: Entry) -> str:
 
 def counts(deltas: Iterable[Delta]) -> dict[str, int]:
     """How many deltas there are of each kind."""
-    found = Counter(delta.op for delta in deltas)
+    found: Counter[str] = Counter(delta.op for delta in deltas)
     return {op: found[op] for op in SIGNS if found[op]}
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ctxeng.cli.common import JsonFlag, emit, notes, out, plain
+
+if TYPE_CHECKING:
+    from ctxeng.cli.checks import Check
 
 
 def doctor(
@@ -19,9 +23,9 @@ def doctor(
 
     Example: [bold]ctxeng doctor[/bold] (exit code 1 where the default model cannot run)
     """
-    from ctxeng.cli.checks import Check, examine, self_test  # noqa: PLC0415 - pydantic
+    from ctxeng.cli.checks import examine, self_test  # noqa: PLC0415 - pydantic
 
-    checks: list[Check] = examine()
+    checks = examine()
     if not quick:
         if not as_json and notes().is_terminal:
             with notes().status("answering one question with onbox ..."):
@@ -37,17 +41,15 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _show(checks: list[object], failed: bool) -> None:
+def _show(checks: Sequence[Check], failed: bool) -> None:
     from rich.text import Text  # noqa: PLC0415 - rich tables
 
-    from ctxeng.cli.checks import Check  # noqa: PLC0415
     from ctxeng.cli.tables import simple_table  # noqa: PLC0415
 
     marks = {"ok": ("ok", "green"), "missing": ("missing", "red"), "note": ("-", "dim")}
     table = simple_table("area", "what", "state", "detail")
     area = ""
     for check in checks:
-        assert isinstance(check, Check)
         word, style = marks[check.state]
         is_optional = check.state == "missing" and not check.vital
         mark = Text("not there" if is_optional else word, style="yellow" if is_optional else style)

@@ -8,46 +8,58 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ctxeng.cli.common import JsonFlag, emit, note, playbook_file
-from ctxeng.errors import BadInput, CtxengError, MissingExtra, UnknownName
+from ctxeng.errors import BadInput, MissingExtra, UnknownName
 
 if TYPE_CHECKING:
     from ctxeng.cli.runs import Run
     from ctxeng.cli.session import Outcome, Session
 
 MODES = ("online", "offline", "eval")
-INTERRUPTED = 130
+
+Target = Annotated[Path, typer.Argument(help="The playbook's YAML file; made where there is none.")]
+Stream = Annotated[str, typer.Argument(help="JSON lines, or a dataset: finer, bbh:navigate, metatool.")]
+Mode = Annotated[
+    str | None, typer.Option(help="online: test, then learn; offline: epochs; eval: only answer.")
+]
+Window = Annotated[int | None, typer.Option(min=1, help="online: tasks answered before learning from them.")]
+Every = Annotated[int | None, typer.Option(min=1, help="Turns a learning step.")]
+Epochs = Annotated[int | None, typer.Option(min=1, help="offline: passes over the tasks.")]
+Validation = Annotated[str | None, typer.Option(help="offline: tasks that tell which version is best.")]
+ModelId = Annotated[str | None, typer.Option(help="onbox, cassette:FILE, or <provider>/<model>.")]
+Strategy = Annotated[str | None, typer.Option(help="How to learn: auto, ace, onbox.")]
+Judge = Annotated[
+    str | None, typer.Option(help="exact, numeric, contains, overlap; none learns without labels.")
+]
+Limit = Annotated[int | None, typer.Option(min=1, help="Only the first so many tasks.")]
+Shuffle = Annotated[int | None, typer.Option(metavar="SEED", help="Shuffle the tasks first.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Start over instead of resuming.")]
+Baseline = Annotated[
+    bool, typer.Option(help="Answer the stream first with the playbook as it is: before and after.")
+]
+Plot = Annotated[Path | None, typer.Option(help="Where the curve goes, .png or .svg; else by the playbook.")]
+NoPlot = Annotated[bool, typer.Option("--no-plot", help="No picture of the learning curve.")]
+WholeDiff = Annotated[bool, typer.Option("--diff", help="The whole YAML diff, however long.")]
 
 
 def learn(
-    playbook: Annotated[Path, typer.Argument(help="The playbook's YAML file; made where there is none.")],
-    tasks: Annotated[str, typer.Argument(help="JSON lines, or a dataset: finer, bbh:navigate, metatool.")],
-    mode: Annotated[
-        str | None, typer.Option(help="online: test, then learn; offline: epochs; eval: only answer.")
-    ] = None,
-    window: Annotated[
-        int | None, typer.Option(min=1, help="online: tasks answered before learning from them.")
-    ] = None,
-    every: Annotated[int | None, typer.Option(min=1, help="Turns a learning step.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="offline: passes over the tasks.")] = None,
-    validation: Annotated[
-        str | None, typer.Option(help="offline: tasks that tell which version is best.")
-    ] = None,
-    model: Annotated[str | None, typer.Option(help="onbox, cassette:FILE, or <provider>/<model>.")] = None,
-    strategy: Annotated[str | None, typer.Option(help="How to learn: auto, ace, onbox.")] = None,
-    judge: Annotated[
-        str | None, typer.Option(help="exact, numeric, contains, overlap; none learns without labels.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many tasks.")] = None,
-    shuffle: Annotated[int | None, typer.Option(metavar="SEED", help="Shuffle the tasks first.")] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of resuming.")] = False,
-    baseline: Annotated[
-        bool, typer.Option(help="Answer the stream first with the playbook as it is: before and after.")
-    ] = False,
-    plot: Annotated[
-        Path | None, typer.Option(help="Where the learning curve goes: .png or .svg.", show_default=False)
-    ] = None,
-    no_plot: Annotated[bool, typer.Option("--no-plot", help="No picture.")] = False,
-    diff: Annotated[bool, typer.Option("--diff", help="The whole YAML diff, however long.")] = False,
+    playbook: Target,
+    tasks: Stream,
+    *,
+    mode: Mode = None,
+    window: Window = None,
+    every: Every = None,
+    epochs: Epochs = None,
+    validation: Validation = None,
+    model: ModelId = None,
+    strategy: Strategy = None,
+    judge: Judge = None,
+    limit: Limit = None,
+    shuffle: Shuffle = None,
+    fresh: Fresh = False,
+    baseline: Baseline = False,
+    plot: Plot = None,
+    no_plot: NoPlot = False,
+    diff: WholeDiff = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Answer a stream of tasks and learn from it.
@@ -60,6 +72,8 @@ def learn(
 
     With --json: one line a step, and the report last.
     """
+    from ctxeng.cli.conduct import conducted  # noqa: PLC0415 - langgraph takes a second
+
     picture = _picture(playbook, plot, no_plot)
     options = {
         "models.answer": model,
@@ -71,7 +85,7 @@ def learn(
         "learning.origin": "trusted",  # the tasks and their targets are the user's own
     }
     session = _session(playbook, tasks, mode, options, validation, baseline, (shuffle, limit))
-    run, outcome = _conducted(session, fresh, as_json)
+    run, outcome = conducted(session, fresh, as_json)
     _report(session, run, outcome, picture, whole_diff=diff, as_json=as_json)
 
 
@@ -101,54 +115,6 @@ def _session(
     found = ordered(tasks_named(tasks, judge), *order)
     held_out = tasks_named(validation, judge) if validation else []
     return Session(path, settings, chosen, found, held_out, baseline)  # type: ignore[arg-type]  # checked
-
-
-def _conducted(session: Session, fresh: bool, as_json: bool) -> tuple[Run, Outcome]:
-    """The run, conducted; cut off, it says what was kept."""
-    run = None
-    try:
-        session.learning  # noqa: B018 - what cannot work should say so before a run is started
-        run = session.run(fresh=fresh)
-        _announce(session, run, as_json)
-        outcome = session.conduct(run, as_json=as_json)
-    except KeyboardInterrupt as error:
-        session.close()
-        _cut_off(session, run, as_json)
-        raise typer.Exit(INTERRUPTED) from error
-    except CtxengError:
-        session.close()
-        if run is not None and run.answered():
-            note(f"run {run.id} is kept; the same command resumes it")
-        raise
-    session.close()
-    return run, outcome
-
-
-def _announce(session: Session, run: Run, as_json: bool) -> None:
-    done = run.answered() if run.resumed else 0
-    model = session.app.models.role("answer").name
-    if as_json:
-        start = {"event": "started", "run": run.id, "mode": session.mode, "model": model}
-        emit({**start, "total": len(session.tasks), "resumed": done})
-        return
-    note(f"{session.path}: {session.mode}, {len(session.tasks):,} tasks, model {model}, run {run.id}")
-    if run.resumed:
-        note(f"resumed at {done:,} of {len(session.tasks):,} (--fresh starts over)")
-
-
-def _cut_off(session: Session, run: Run | None, as_json: bool) -> None:
-    if run is None:
-        note("interrupted before the first task; nothing was changed")
-        return
-    done, entries = run.answered(), len(session.app.store.playbook.own)
-    if as_json:
-        emit({"event": "interrupted", "run": run.id, "done": done, "entries": entries})
-        return
-    note(
-        f"interrupted: {done:,} of {len(session.tasks):,} tasks are answered and kept, {session.path} holds "
-        f"{entries:,} entries\nresume with the same command, start over with --fresh, take steps back with: "
-        f"ctxeng playbook undo {session.path}"
-    )
 
 
 def _report(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
 from typing import Any, Self
 
 from rich.console import Group, RenderableType
@@ -30,11 +29,11 @@ class Watch:
 
     def __init__(self, total: int, label: str) -> None:
         self.total, self.label = total, label
-        self.done = self.resumed = self.partial = 0
+        self.done = self.partial = 0
         self.scores: list[float] = []
         self.deltas: list[Delta] = []
         self.refused = 0
-        self.started = time.monotonic()
+        self._times: deque[float] = deque([time.monotonic()], maxlen=_RECENT)
 
     def __enter__(self) -> Self:
         return self
@@ -45,13 +44,13 @@ class Watch:
     def answered(self) -> None:
         """One more task of the window that is being answered."""
         self.partial += 1
+        self._times.append(time.monotonic())
         self.show(None)
 
     def tick(self, tick: Tick) -> None:
         """A step of the trainer."""
         if tick.kind == "answered":
             self.done, self.partial, self.total = tick.done, 0, tick.total
-            self.resumed = tick.done if tick.resumed else self.resumed
             self.scores += [each.score for each in tick.scored if each.score is not None]
         if tick.learned is not None:
             self.deltas += tick.learned.applied
@@ -68,8 +67,8 @@ class Watch:
 
     @property
     def rate(self) -> float:
-        """Tasks a second, of those that were answered in this process."""
-        return (self.now - self.resumed) / max(1e-9, time.monotonic() - self.started)
+        """Tasks a second, of late."""
+        return (len(self._times) - 1) / max(1e-9, time.monotonic() - self._times[0])
 
     @property
     def accuracy(self) -> float | None:
@@ -138,13 +137,13 @@ class Drawn(Watch):
             self._tail.extend(delta for delta in tick.learned.applied if delta.op != "tag")
 
     def _picture(self) -> RenderableType:
-        left = (self.total - self.now) / self.rate if self.now > self.resumed else None
+        left = (self.total - self.now) / self.rate if self.rate else None
         grid = Table.grid(padding=(0, 2))
         grid.add_row(
             Text(self.label, style="bold"),
             ProgressBar(total=max(1, self.total), completed=self.now, width=32),
             f"{self.now:,}/{self.total:,}",
-            f"{self.rate:.1f} tasks/s" if self.now > self.resumed else "starting",
+            f"{self.rate:.1f} tasks/s" if self.rate else "starting",
             f"{seconds(left)} left" if left is not None and self.now < self.total else "",
         )
         return Group(grid, self._accuracy(), *self._landed())
@@ -178,8 +177,3 @@ def watch(total: int, label: str, *, as_json: bool, quiet: bool = False) -> Watc
 def _scored(each: Any) -> dict[str, Any]:
     found = {"task": each.task, "score": each.score, "tokens": each.tokens}
     return {**found, "error": each.error} if each.error else found
-
-
-def curve(scores: Sequence[float]) -> str:
-    """The learning curve in one line."""
-    return sparkline(parts(scores, _SPARKS), top=1.0)

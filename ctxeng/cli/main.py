@@ -1,4 +1,4 @@
-"""The entry point of `ctxeng`: looks whether the command line's own libraries are there, then runs the app."""
+"""The entry point of `ctxeng`: looks whether its own libraries are there, then runs the app."""
 
 from __future__ import annotations
 

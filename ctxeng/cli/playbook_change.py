@@ -115,7 +115,7 @@ def redact(
 ) -> None:
     """Take a text out of the playbook, its journal and its caches for good. There is no undo.
 
-    Example: [bold]ctxeng playbook redact support.yaml --pattern "jane@example.org" --why "asked for it"[/bold]
+    Example: [bold]ctxeng playbook redact support.yaml --pattern "jane@example.org" --why asked[/bold]
     """
     from ctxeng.cli.traces import traces  # noqa: PLC0415 - settings take half a second
 

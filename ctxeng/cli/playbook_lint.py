@@ -70,26 +70,27 @@ def _schema(path: Path, text: str) -> Iterator[Problem]:
 def _content(path: Path, text: str, similar: bool) -> Iterator[Problem]:
     """What can be read and should still be mended."""
     from ctxeng.playbook.store import PlaybookStore  # noqa: PLC0415 - pydantic
+    from ctxeng.playbook.yamlfile import parse  # noqa: PLC0415
     from ctxeng.settings import read  # noqa: PLC0415 - half a second
 
     settings = read(path)
     store = PlaybookStore(path)
     book = store.open()
-    places = {entry.id: place for place, entry in enumerate(book.own)}
-
-    def at(entry: Entry) -> str:
-        return _place(text, path, places[entry.id])
+    # the journal may be ahead of the file: such entries have no place yet
+    places = dict(
+        zip((entry.id for entry in parse(text, str(path)).entries), _places(text, path), strict=True)
+    )
 
     for each in store.notes:
         yield Problem(str(path), each)
     for entry in book.own:
         for what in _faults(entry, book):
-            yield Problem(at(entry), what, entry.id)
+            yield Problem(places.get(entry.id, str(path)), what, entry.id)
     for group in _alike(book, settings, similar):
         first, *others = group
         for other in others:
             what = f"says the same as {first.id}: {clipped(other.text, 60)}"
-            yield Problem(at(other), what, other.id)
+            yield Problem(places.get(other.id, str(path)), what, other.id)
     yield from _over_budget(path, book, settings)
 
 
@@ -134,7 +135,12 @@ def _over_budget(path: Path, book: Playbook, settings: Settings) -> Iterator[Pro
         yield Problem(str(path), f"over its budget: the next learning step evicts {len(gone)} entries")
 
 
-def _place(text: str, path: Path, number: int) -> str:
-    from ctxeng.playbook.yamlfile import at  # noqa: PLC0415 - pydantic
+def _places(text: str, path: Path) -> list[str]:
+    """Where each entry stands in the file."""
+    from ctxeng.playbook.yamlfile import compose  # noqa: PLC0415 - pydantic
 
-    return at(text, str(path), ("entries", number))
+    root = compose(text)
+    pairs = root.value if root is not None else []
+    items = next((value.value for key, value in pairs if key.value == "entries"), [])
+    marks = [item.start_mark for item in items]
+    return [f"{path}:{mark.line + 1}:{mark.column + 1}" for mark in marks]

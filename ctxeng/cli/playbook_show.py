@@ -243,8 +243,8 @@ def _row(book: Playbook, entry: Entry) -> dict[str, Any]:
 
 
 def _record(record: Record) -> dict[str, Any]:
-    fields = {"time", "by", "why", "deltas", "before", "after", "undoes", "notes"}
-    return {"hash": record.hash, **record.body.model_dump(mode="json", include=fields)}
+    fields = ("time", "by", "why", "deltas", "before", "after", "undoes", "notes")
+    return {"hash": record.hash, **{name: getattr(record.body, name) for name in fields}}
 
 
 def _targets(delta: Any) -> tuple[str, ...]:

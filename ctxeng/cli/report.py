@@ -12,16 +12,16 @@ from rich.text import Text
 
 from ctxeng.cli.common import out, plain
 from ctxeng.cli.deltas import counted, counts
-from ctxeng.cli.live import curve
 from ctxeng.cli.runs import Run
 from ctxeng.cli.session import Outcome, Session
-from ctxeng.cli.tables import score, simple_table, usage_table
+from ctxeng.cli.tables import parts, score, simple_table, sparkline, usage_table
 from ctxeng.playbook.book import Playbook
 from ctxeng.playbook.diff import text_diff
 from ctxeng.train import Report
 from ctxeng.turn import Usage
 
 _DIFF_LINES = 40
+_SPARKS = 40
 _EXAMPLES = 3  # of failures of one kind
 
 
@@ -57,9 +57,8 @@ def show(outcome: Outcome, summary: dict[str, Any], *, whole_diff: bool, picture
     """The same for people, with what changed in the playbook."""
     console = out()
     console.print(_scores(outcome.report, outcome.before))
-    line = Text(
-        f"learning curve  {curve([each.score for each in outcome.report.scored if each.score is not None])}"
-    )
+    scores = [each.score for each in outcome.report.scored if each.score is not None]
+    line = Text(f"learning curve  {sparkline(parts(scores, _SPARKS), top=1.0)}")
     console.print(line)
     console.print()
     for validation in summary["validations"]:
@@ -78,8 +77,12 @@ def show(outcome: Outcome, summary: dict[str, Any], *, whole_diff: bool, picture
     )
     _show_trouble(summary)
     show_diff(text_diff(outcome.old, outcome.new), whole=whole_diff)
+    console.print()
     if picture is not None:
         console.print(f"curve: {picture}", markup=False, soft_wrap=True)
+    if outcome.old.version != outcome.new.version:
+        back = f"ctxeng playbook rollback {summary['playbook']} {outcome.old.version}"
+        console.print(f"take it all back: {back}", markup=False, soft_wrap=True)
 
 
 def show_diff(diff: str, *, whole: bool) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 def run(
     question: Annotated[str, typer.Argument(help="What to ask; - reads it from stdin.")],
+    *,
     app: Annotated[Path | None, typer.Option(help="A settings file, with its playbook.")] = None,
     model: Annotated[
         str | None, typer.Option(help="onbox, cassette:FILE, or <provider>/<model> [default: onbox].")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -61,16 +63,12 @@ class Session:
 
     @cached_property
     def app(self) -> App:
-        """The app of the playbook's file, which is made where there is none."""
-        if not self.path.exists():
-            name = self.path.name.removesuffix(self.path.suffix)
-            write_atomic(self.path, _NEW.format(file=self.path.name, name=name))
+        """The app of the playbook's file."""
         return App(self.path, self.settings)
 
     @cached_property
     def orchestrator(self) -> Orchestrator:
         """What answers."""
-        needs("langgraph")
         return self.app.orchestrator()
 
     @cached_property
@@ -80,16 +78,23 @@ class Session:
         learner = learning.learner
         if not isinstance(learner, AceLearner):
             return learning
-        if self.app.models.role("reflect").name == "onbox":
+        retry = Solver(self.orchestrator, learning.judge).retry
+        return replace(learning, learner=replace(learner, retry=retry))
+
+    def check(self) -> None:
+        """Raises BadInput, MissingKey or MissingExtra for what cannot work, before anything is written."""
+        needs("langgraph")
+        if isinstance(self.app.learner, AceLearner) and self.app.models.role("reflect").name == "onbox":
             raise BadInput(
                 "strategy ace reflects with a language model, and reflect is onbox; give --model "
                 "<provider>/<model>, or `models: {reflect: ...}` in the playbook's file"
             )
-        retry = Solver(self.orchestrator, learning.judge).retry
-        return replace(learning, learner=replace(learner, retry=retry))
 
     def run(self, *, fresh: bool) -> runs.Run:
-        """The unfinished run of the same tasks and options, else a new one."""
+        """The unfinished run of the same tasks and options, else a new one; makes a playbook that is not there."""
+        if not self.path.exists():
+            name = self.path.name.removesuffix(self.path.suffix)
+            write_atomic(self.path, _NEW.format(file=self.path.name, name=json.dumps(name)))
         folder = self.path.parent / ".ctxeng" / "runs"
         wanted = runs.fingerprint([*self.tasks, *self.validation], self._options())
         store = self.app.store
@@ -176,25 +181,16 @@ def settings_of(path: Path, options: dict[str, Any]) -> Settings:
     return given
 
 
-class _Alone:
-    """Holds a run's lock. Raises BadInput where another process works on the same run."""
-
-    def __init__(self, run: runs.Run) -> None:
-        self._lock = ProcessLock(run.folder / "lock", timeout=0.2)
-        self._run = run
-
-    def __enter__(self) -> None:
+@contextmanager
+def _alone(run: runs.Run) -> Iterator[None]:
+    """Holds the run's lock. Raises BadInput where another process works on the same run."""
+    lock = ProcessLock(run.folder / "lock", timeout=0.2)
+    with ExitStack() as stack:
         try:
-            self._lock.__enter__()
+            stack.enter_context(lock)
         except StoreLocked as error:
             raise BadInput(
-                f"another process works on run {self._run.id}; wait for it, or start over with --fresh"
+                f"another process works on run {run.id}; wait for it, or start over with --fresh"
             ) from error
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.__exit__(None, None, None)
-        self._lock.close()
-
-
-def _alone(run: runs.Run) -> _Alone:
-    return _Alone(run)
+        stack.callback(lock.close)
+        yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -45,7 +46,7 @@ def parts(values: Sequence[float], most: int) -> list[float]:
     """Means of at most so many equal parts, in order."""
     count = min(most, len(values))
     cuts = [len(values) * part // count for part in range(count + 1)] if count else []
-    return [sum(values[a:b]) / (b - a) for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [sum(values[a:b]) / (b - a) for a, b in pairwise(cuts)]
 
 
 def score(value: float | None) -> str:

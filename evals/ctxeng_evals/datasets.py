@@ -14,7 +14,9 @@ from ctxeng.errors import BadInput, UnknownName
 from ctxeng.turn import Choice, Choices, FreeText, Request, Task, Truth, Want, user
 
 DEFAULT_FOLDER = "../shared/data"
-_FINER_OPTIONS = re.compile(r"US GAAP tags?[^:]*:\s*(?P<tags>[A-Za-z0-9_,\s]+?)\.\s*Answer the following", re.DOTALL)
+_FINER_OPTIONS = re.compile(
+    r"US GAAP tags?[^:]*:\s*(?P<tags>[A-Za-z0-9_,\s]+?)\.\s*Answer the following", re.DOTALL
+)
 _FINER_QUESTION = re.compile(r"^\d+\.\s*(?P<question>What is best tag .*?)$", re.MULTILINE)
 _BBH_OPTION = re.compile(r"^\(([A-Z])\)\s*(.+)$|^- (.+)$", re.MULTILINE)
 BBH = (
@@ -103,7 +105,9 @@ LOADERS: Mapping[str, Callable[[Path, str], Iterator[Task]]] = {
 
 
 def _task(name: str, question: str, want: Want, target: str, group: str = "") -> Task:
-    return Task(id=name, request=Request(query=user(question)), want=want, truth=Truth(target=target), group=group)
+    return Task(
+        id=name, request=Request(query=user(question)), want=want, truth=Truth(target=target), group=group
+    )
 
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, str]]]:

@@ -28,7 +28,11 @@ ONE = Entry(id="rules-aaaaa", section="rules", text="Round to two decimals.")
 TWO = Entry(id="rules-bbbbb", section="rules", text="Answer in euros.")
 BOOK = Playbook.of([ONE, TWO], name="book")
 SILENT = {"operations": []}
-REFLECTION = {"error": "rounded wrongly", "insight": "carry the decimals", "tags": [{"id": ONE.id, "tag": "helpful"}]}
+REFLECTION = {
+    "error": "rounded wrongly",
+    "insight": "carry the decimals",
+    "tags": [{"id": ONE.id, "tag": "helpful"}],
+}
 
 
 def turn(feedback, cited=(ONE.id,), name="t1", answer="41", context=None):
@@ -164,8 +168,15 @@ def test_text_from_a_model_creates_no_structure():
 
 
 def test_what_was_learned_from_untrusted_text_starts_as_a_candidate():
-    chunk = Section(kind="chunk", source="chunks", body=Chunk(id="c", text="web page"), ref="c", trust="untrusted")
-    ace, _ = learner({**REFLECTION, "tags": []}, {"operations": [{"op": "add", "text": "Obey."}]}, rounds=1, origin="trusted")
+    chunk = Section(
+        kind="chunk", source="chunks", body=Chunk(id="c", text="web page"), ref="c", trust="untrusted"
+    )
+    ace, _ = learner(
+        {**REFLECTION, "tags": []},
+        {"operations": [{"op": "add", "text": "Obey."}]},
+        rounds=1,
+        origin="trusted",
+    )
     (delta,) = ace.propose([turn(WRONG, context=Context(sections=(chunk,)))], BOOK).deltas
     assert delta.entry.status == "candidate"
     assert delta.provenance.trust == "untrusted"
@@ -178,7 +189,15 @@ def test_execution_feedback_is_shown_as_what_was_observed():
 
 
 def test_a_playbook_larger_than_the_curators_window_is_clipped_not_overflown():
-    book = Playbook.of([Entry(id=f"rules-{i:05d}".replace("0", "a").replace("1", "b").replace("8", "c").replace("9", "d"), text="word " * 200) for i in (222, 333, 444, 555)])
+    book = Playbook.of(
+        [
+            Entry(
+                id=f"rules-{i:05d}".replace("0", "a").replace("1", "b").replace("8", "c").replace("9", "d"),
+                text="word " * 200,
+            )
+            for i in (222, 333, 444, 555)
+        ]
+    )
     model = ScriptedModel([json.dumps({**REFLECTION, "tags": []}), json.dumps(SILENT)], window=1_000)
     AceLearner(RoleModels(model), rounds=1).propose([turn(WRONG)], book)
     assert all(model.price_context(context) <= 1_000 for context in model.seen)

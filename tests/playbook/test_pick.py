@@ -11,7 +11,8 @@ from ctxeng.turn import Request, user
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 TOPICS = ["invoices", "refunds", "passwords", "shipping", "warranty", "downtime"]
 ENTRIES = [
-    Entry(id=f"rules-aaaa{LETTERS[i]}", text=f"About {topic}: follow the {topic} rule.") for i, topic in enumerate(TOPICS)
+    Entry(id=f"rules-aaaa{LETTERS[i]}", text=f"About {topic}: follow the {topic} rule.")
+    for i, topic in enumerate(TOPICS)
 ]
 
 
@@ -44,14 +45,18 @@ def test_beyond_its_allowance_the_entries_found_for_the_query_are_shown():
 
 def test_an_entry_shown_last_turn_keeps_its_place_and_new_ones_come_behind():
     shown = [ENTRIES[2].id, ENTRIES[0].id]
-    sections = picker(Playbook.of(ENTRIES), stickiness=5.0).gather(request("warranty", shown), Allowance(18, words))
+    sections = picker(Playbook.of(ENTRIES), stickiness=5.0).gather(
+        request("warranty", shown), Allowance(18, words)
+    )
     assert refs(sections)[:2] == shown
     assert refs(sections)[2:] == [ENTRIES[4].id]
 
 
 def test_without_stickiness_the_query_alone_decides():
     shown = [ENTRIES[2].id]
-    sections = picker(Playbook.of(ENTRIES), stickiness=0.0).gather(request("warranty", shown), Allowance(6, words))
+    sections = picker(Playbook.of(ENTRIES), stickiness=0.0).gather(
+        request("warranty", shown), Allowance(6, words)
+    )
     assert refs(sections) == [ENTRIES[4].id]
 
 
@@ -65,7 +70,11 @@ def test_a_learning_step_only_appends_to_what_is_shown():
 
 def test_retired_entries_and_other_audiences_are_left_out():
     playbook = Playbook.of(
-        [ENTRIES[0].model_copy(update={"status": "retired"}), ENTRIES[1].model_copy(update={"audience": ("writer",)}), ENTRIES[2]]
+        [
+            ENTRIES[0].model_copy(update={"status": "retired"}),
+            ENTRIES[1].model_copy(update={"audience": ("writer",)}),
+            ENTRIES[2],
+        ]
     )
     asked = Request(query=user("x"), agent="reviewer")
     assert refs(picker(playbook).gather(asked, Allowance(1_000, words))) == [ENTRIES[2].id]
@@ -82,7 +91,10 @@ def test_a_candidate_is_shown_as_untrusted_or_not_at_all():
 def test_an_entry_is_trusted_no_more_than_its_lineage():
     add = Add(entry=Entry(id="rules-ddddd", text="From a user."), provenance=Provenance(trust="user"))
     playbook = Playbook.of([ENTRIES[0]]).apply([add]).playbook
-    assert [s.trust for s in picker(playbook).gather(request("x"), Allowance(1_000, words))] == ["trusted", "user"]
+    assert [s.trust for s in picker(playbook).gather(request("x"), Allowance(1_000, words))] == [
+        "trusted",
+        "user",
+    ]
 
 
 def test_select_is_the_verb_for_those_who_want_only_this_piece():

@@ -62,7 +62,9 @@ def test_exemplars_with_other_meanings_are_never_merged():
 def test_the_most_helpful_entry_keeps_its_id_and_the_votes_add_up():
     playbook = book(entry(0, "Check it"), entry(1, "check it!"))
     first, second = (each.id for each in playbook.own)
-    playbook = playbook.apply([Tag(id=first, votes={"helpful": 1}), Tag(id=second, votes={"helpful": 2})]).playbook
+    playbook = playbook.apply(
+        [Tag(id=first, votes={"helpful": 1}), Tag(id=second, votes={"helpful": 2})]
+    ).playbook
     merged = playbook.apply(Refiner().propose(playbook)).playbook
     assert [each.id for each in merged.own] == [second]
     assert merged.votes(second)["helpful"] == 3
@@ -84,7 +86,9 @@ def test_the_budget_evicts_by_status_then_votes_then_age_and_never_what_is_froze
         entry(5, "helpful"),
     )
     ids = [each.id for each in playbook.own]
-    playbook = playbook.apply([Tag(id=ids[2], votes={"harmful": 1}), Tag(id=ids[5], votes={"helpful": 1})]).playbook
+    playbook = playbook.apply(
+        [Tag(id=ids[2], votes={"harmful": 1}), Tag(id=ids[5], votes={"helpful": 1})]
+    ).playbook
     gone = [delta.id for delta in EntryBudget(entries=1).evictions(playbook, len)]
     assert gone == [ids[4], ids[3], ids[2], ids[1], ids[5]]
 

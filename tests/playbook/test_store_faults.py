@@ -1,5 +1,6 @@
 """The store: many processes, and processes that die."""
 
+import itertools
 import random
 import signal
 import subprocess
@@ -27,7 +28,8 @@ for number in range(count):
     base = store.playbook.version
     deltas = [Tag(id="shared-aaaaa", votes={"helpful": 1, name: 1}, base=base)]
     if number % 2:
-        deltas.append(Add(entry=Entry(id=f"{name}-{number}-aaaaa", text=f"{name} learned {number}"), base=base))
+        entry = Entry(id=f"{name}-{number}-aaaaa", text=f"{name} learned {number}")
+        deltas.append(Add(entry=entry, base=base))
     store.apply(deltas, by=name, key=f"{name} {number}")
     print(number, flush=True)
     if number % 10 == 9 and pause == "commit":
@@ -90,7 +92,7 @@ def test_kill_9_at_random_moments_loses_nothing_that_was_acknowledged(path):
         assert votes in {acknowledged + 1, acknowledged + 2}, "the last one may be written and not yet said"
     journal = path.with_name("shared.journal.jsonl")
     records = ordered(decode(journal.read_bytes(), "j"), "j")
-    assert all(after.prev == before.hash for before, after in zip(records, records[1:], strict=False))
+    assert all(after.prev == before.hash for before, after in itertools.pairwise(records))
 
 
 def test_a_run_that_was_killed_and_run_again_ends_as_one_that_was_not(path, tmp_path):

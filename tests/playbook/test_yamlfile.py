@@ -114,7 +114,8 @@ def test_what_people_read_has_no_needless_quotes():
 
 
 def test_other_keys_are_read_only_where_they_concern_the_playbook():
-    text = "ctxeng: 1\nplaybook: support\nextends: ./house.yaml\nmodels: {answer: x}\nentries:\n- {id: a-aaaaa, text: t}\n"
+    head = "ctxeng: 1\nplaybook: support\nextends: ./house.yaml\nmodels: {answer: x}\n"
+    text = head + "entries:\n- {id: a-aaaaa, text: t}\n"
     parsed = parse(text)
     assert (parsed.name, parsed.extends) == ("support", ("./house.yaml",))
     assert parsed.entries == (Entry(id="a-aaaaa", text="t"),)

@@ -83,7 +83,12 @@ class Evidence:
         offer = Offer.of(offered, embed)
         known = questions([parsed[case.cue] for case in usable], offer, embed)
         last = len(usable) - len(usable) % REFIT
-        if old and old._weighing.last == last and old.choices == offered and old.cases[:last] == usable[:last]:
+        if (
+            old
+            and old._weighing.last == last
+            and old.choices == offered
+            and old.cases[:last] == usable[:last]
+        ):
             weighing = old._weighing
         else:
             weighing = _weigh(usable[:last], known, right, offer)
@@ -96,7 +101,9 @@ class Evidence:
         asked = questions([Parsed.of(query)], self._offer, self._embed)
         likenesses = likeness(asked, self._offer)[0] @ self._weighing.weights[:LIKENESSES]
         alike = Kernels.between(asked, self._known)
-        votes = alike.near @ self._voices.near + alike.whole @ self._voices.whole + alike.both @ self._voices.both
+        votes = (
+            alike.near @ self._voices.near + alike.whole @ self._voices.whole + alike.both @ self._voices.both
+        )
         return log_softmax(likenesses + self._habit + votes[0])
 
     def support(self, query: str, choice_index: int) -> list[int]:

@@ -3,7 +3,9 @@
 import re
 from dataclasses import dataclass
 
-HEAD_CHARS = 60  # of the question before the pointed-at span: enough to tell one kind of question from another
+HEAD_CHARS = (
+    60  # of the question before the pointed-at span: enough to tell one kind of question from another
+)
 SIDE_CHARS = 180  # of the text on each side of the span
 PLAIN_CHARS = 700  # of a question that points at nothing
 LONGEST_SPAN = 80  # a longer quotation is a text, not a pointer into one

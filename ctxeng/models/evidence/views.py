@@ -85,7 +85,9 @@ def questions(asked: Sequence[Parsed], offer: Offer, embed: Embed) -> Questions:
     """The views of the questions asked."""
     if not asked:
         none = np.zeros((0, offer.meaning.shape[1]), np.float32)
-        return Questions(none, none, np.zeros((0, WORD_BINS + FORM_BINS), np.float32), _bag([], offer.weights))
+        return Questions(
+            none, none, np.zeros((0, WORD_BINS + FORM_BINS), np.float32), _bag([], offer.weights)
+        )
     texts = [one.reading.context for one in asked] + [one.reading.window(WINDOW_CHARS) for one in asked]
     vectors = embed(texts)
     return Questions(

@@ -40,7 +40,9 @@ class OnboxReflector:
             case = (self.cue(turn.request.query.text), meaning)
             if case[0] and case not in known:
                 known.add(case)
-                new = mint(self.section, f"{turn.id}{case}", lambda each: playbook.taken(each) or each in minted)
+                new = mint(
+                    self.section, f"{turn.id}{case}", lambda each: playbook.taken(each) or each in minted
+                )
                 minted.add(new)
                 deltas.append(self._add(new, case, turn))
         return Proposal(tuple(deltas))

@@ -71,7 +71,14 @@ def _one_delta(folder: Path, count: int, seed: int) -> list[Row]:
     label = f"{count:,} entries"
     return [
         Row(f"one Add in memory, {label}", memory * 1e6, "us", parsed * 1e6, "re-parsing the text", "<= 20"),
-        Row(f"one Add with journal, {label}", journal * 1e6, "us", parsed * 1e6, "re-parsing the text", "<= 100"),
+        Row(
+            f"one Add with journal, {label}",
+            journal * 1e6,
+            "us",
+            parsed * 1e6,
+            "re-parsing the text",
+            "<= 100",
+        ),
     ]
 
 
@@ -100,7 +107,9 @@ def _retrieval(count: int, seed: int) -> list[Row]:
     texts = [f"{entry.when}\n{entry.text}" for entry in playbook.entries]
     rebuilt = seconds(lambda: Hybrid(texts).search(_text(draw, 8), 5), 3)
     return [
-        Row(f"top 5 of {count:,}, hybrid", found * 1e3, "ms", rebuilt * 1e3, "BM25 rebuilt per query", "<= 5"),
+        Row(
+            f"top 5 of {count:,}, hybrid", found * 1e3, "ms", rebuilt * 1e3, "BM25 rebuilt per query", "<= 5"
+        ),
     ]
 
 

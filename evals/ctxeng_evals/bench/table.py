@@ -47,7 +47,9 @@ class Figures:
 
     def as_text(self) -> str:
         """The figures as a table of plain text."""
-        lines = [f"{self.bench} (seed {self.seed}, commit {self.machine['commit']}, load {self.machine['load']})"]
+        lines = [
+            f"{self.bench} (seed {self.seed}, commit {self.machine['commit']}, load {self.machine['load']})"
+        ]
         for row in self.rows:
             versus = f"  {row.ratio:8.1f}x less than {row.against} ({row.baseline:.4g})" if row.ratio else ""
             target = f"  target {row.target}" if row.target else ""
