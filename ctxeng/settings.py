@@ -62,7 +62,8 @@ def read(path: Path) -> Settings:
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema of the file, for editors."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Settings.model_json_schema()}
+    schema = _with_short_models(Settings.model_json_schema())
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
 @dataclass(frozen=True)
@@ -230,6 +231,17 @@ def _check(settings: Settings, path: Path) -> None:
     for name in settings.graph.before:
         if name not in HOOKED:
             raise UnknownName(f"node in graph.before of {path}", name, HOOKED)
+
+
+def _with_short_models(schema: Any) -> Any:
+    """The schema with a plain string allowed wherever a model is."""
+    if isinstance(schema, list):
+        return [_with_short_models(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if schema.get("$ref") == "#/$defs/ModelSettings":
+        return {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/ModelSettings"}]}
+    return {key: _with_short_models(value) for key, value in schema.items()}
 
 
 def _share(options: SourceSettings) -> Share:

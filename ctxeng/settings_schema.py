@@ -81,11 +81,7 @@ def _model(value: Any) -> Any:
     return {"id": value} if isinstance(value, str) else value
 
 
-OneModel = Annotated[
-    ModelSettings,
-    BeforeValidator(_model),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"$ref": "#/$defs/ModelSettings"}]}),
-]
+OneModel = Annotated[ModelSettings, BeforeValidator(_model)]
 
 
 class RoleSettings(Value):

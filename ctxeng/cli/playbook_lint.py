@@ -141,6 +141,6 @@ def _places(text: str, path: Path) -> list[str]:
 
     root = compose(text)
     pairs = root.value if root is not None else []
-    items = next((value.value for key, value in pairs if key.value == "entries"), [])
-    marks = [item.start_mark for item in items]
+    lists = [value.value for key, value in pairs if key.value == "entries"]
+    marks = [item.start_mark for items in lists for item in items]
     return [f"{path}:{mark.line + 1}:{mark.column + 1}" for mark in marks]

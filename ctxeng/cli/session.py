@@ -91,7 +91,7 @@ class Session:
             )
 
     def run(self, *, fresh: bool) -> runs.Run:
-        """The unfinished run of the same tasks and options, else a new one; makes a playbook that is not there."""
+        """The unfinished run of the same tasks and options, else a new one; an absent playbook is made."""
         if not self.path.exists():
             name = self.path.name.removesuffix(self.path.suffix)
             write_atomic(self.path, _NEW.format(file=self.path.name, name=json.dumps(name)))
@@ -186,11 +186,11 @@ def _alone(run: runs.Run) -> Iterator[None]:
     """Holds the run's lock. Raises BadInput where another process works on the same run."""
     lock = ProcessLock(run.folder / "lock", timeout=0.2)
     with ExitStack() as stack:
+        stack.callback(lock.close)
         try:
             stack.enter_context(lock)
         except StoreLocked as error:
             raise BadInput(
                 f"another process works on run {run.id}; wait for it, or start over with --fresh"
             ) from error
-        stack.callback(lock.close)
         yield

@@ -92,7 +92,7 @@ class Cassette:
 
     def _find(self, context: Context, ask: Ask) -> tuple[dict[str, Any], str, Exchange | None]:
         prompt = render.chat(context, self.layout)
-        request = {
+        request: dict[str, Any] = {
             "model": self.name,
             "messages": prompt.messages,
             "tools": prompt.tools,

@@ -25,8 +25,9 @@ def _likeness(asked: Mapping[str, Any], other: Mapping[str, Any]) -> float:
     """How alike two requests are: mostly by how much of their messages agrees from both ends."""
     first, second = json.dumps(asked["messages"]), json.dumps(other["messages"])
     ahead, behind = _agree(first, second), _agree(first[::-1], second[::-1])
-    same = sum(asked[part] == other[part] for part in ("model", "tools", "ask"))
-    return 4 * min(1.0, (ahead + behind) / max(len(first), len(second))) + same
+    same: int = sum(asked[part] == other[part] for part in ("model", "tools", "ask"))
+    alike = min(1.0, (ahead + behind) / max(len(first), len(second)))
+    return 4 * alike + same
 
 
 def _differences(asked: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:

@@ -36,7 +36,7 @@ def said(text: str) -> str:
 
 def one_line(text: str) -> str:
     """Clean text that can stand in a header: it says something, in one line."""
-    if any(character in text for character in "\n\t\u2028\u2029"):
+    if not text.isprintable() and any(character in text for character in "\n\t\u2028\u2029"):
         raise ValueError("must be one line")
     return said(text)
 

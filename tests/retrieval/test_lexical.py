@@ -35,6 +35,11 @@ def test_a_query_of_unknown_or_no_words_scores_nothing():
     assert Lexical(TEXTS).search("", 3) == []
 
 
+def test_a_word_that_the_query_repeats_counts_once():
+    index = Lexical(TEXTS)
+    assert np.array_equal(index.scores("password password reset"), index.scores("password reset"))
+
+
 def test_ties_go_by_index():
     index = Lexical(["same words"] * 50)
     assert [found for found, _ in index.search("words", 3)] == [0, 1, 2]

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ctxeng.models.evidence.types import Array
-from ctxeng.models.evidence.views import Questions, Vectors
+from ctxeng.models.evidence.types import Array, Vectors
+from ctxeng.models.evidence.views import Questions
 
 RIDGE = 0.3  # added to a kernel whose diagonal is one
-SHARPNESS = 4.0  # of exp(SHARPNESS (cosine - 1)): near cases count for more than their cosine says
+SHARPNESS = 2.0  # of exp(SHARPNESS (cosine - 1)): near cases count for more than their cosine says
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ class Kernels:
 
 def coefficients(kernel: Array, targets: Array) -> Array:
     """(n, c) dual coefficients of kernel ridge regression: (K + RIDGE I)^-1 targets."""
-    return np.linalg.solve(kernel + RIDGE * np.eye(len(kernel)), targets)
+    solved: Array = np.linalg.solve(kernel + RIDGE * np.eye(len(kernel)), targets)
+    return solved
 
 
 def held_out(kernel: Array, targets: Array, groups: Sequence[NDArray[np.intp]]) -> Array:

@@ -122,7 +122,9 @@ def nearby(reading: Reading) -> Vectors:
 
 def unit(vectors: Vectors) -> Vectors:
     """Rows scaled to length one; rows of zeros stay."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), np.float32(TINY))
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    scaled: Vectors = vectors / np.maximum(lengths, np.float32(TINY))
+    return scaled
 
 
 def _form(span: str) -> str:
