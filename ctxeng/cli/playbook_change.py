@@ -43,9 +43,17 @@ def rollback(
 
     Example: [bold]ctxeng playbook rollback support.yaml 4f1c2a[/bold] (see [bold]ctxeng playbook log[/bold])
     """
+    from ctxeng.playbook.book import Playbook  # noqa: PLC0415 - pydantic
+    from ctxeng.playbook.diff import edits  # noqa: PLC0415
+
     store = opened(playbook)
     before = store.playbook
-    store.rollback(version_named(store, version), by=person())
+    wanted = version_named(store, version)
+    if wanted == Playbook().version:  # where every journal begins, before its first record
+        why = "rollback to the empty playbook"
+        store.apply(edits(before, (), by=person()), by=person(), why=why)
+    else:
+        store.rollback(wanted, by=person())
     _changed(store, before, as_json)
 
 

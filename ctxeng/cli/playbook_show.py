@@ -112,8 +112,8 @@ def diff(
             raise BadInput("two files are compared as they are, without a version")
         before, after = store.playbook, opened(Path(old)).playbook
     else:
-        before = store.state_at(version_named(store, old or "~1"))
-        after = store.state_at(version_named(store, new)) if new else store.playbook
+        before = _state(store, version_named(store, old or "~1"))
+        after = _state(store, version_named(store, new)) if new else store.playbook
     changes = differ.diff(before, after)
     if as_json:
         emit({"old": before.version, "new": after.version, "changes": changes})
@@ -227,7 +227,7 @@ def _show_entry(store: PlaybookStore, name: str, as_json: bool) -> None:
         console.print(plain(str(shown)) or "-", markup=False)
     console.print("[bold]history[/bold]")
     for record in history:
-        own = [delta for delta in record.body.deltas if name in _targets(delta)]
+        own = [delta for delta in record.body.deltas if name in delta.targets]
         for delta in own:
             said = f"  {record.body.time[:19]}  {plain(record.body.by)}  {sentence(delta)}"
             console.print(said, markup=False)
@@ -247,10 +247,11 @@ def _record(record: Record) -> dict[str, Any]:
     return {"hash": record.hash, **{name: getattr(record.body, name) for name in fields}}
 
 
-def _targets(delta: Any) -> tuple[str, ...]:
-    from ctxeng.playbook.delta import targets  # noqa: PLC0415 - pydantic
+def _state(store: PlaybookStore, version: str) -> Playbook:
+    from ctxeng.playbook.book import Playbook  # noqa: PLC0415 - pydantic
 
-    return targets(delta)
+    empty = Playbook(store.playbook.name)  # where every journal begins, before its first record
+    return empty if version == empty.version else store.state_at(version)
 
 
 def _said(entry: Entry, width: int) -> str:

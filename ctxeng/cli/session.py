@@ -158,7 +158,7 @@ class Session:
             return Playbook(store.playbook.name) if not run.record["entries"] else store.playbook
 
     def _options(self) -> dict[str, Any]:
-        settings = self.settings.model_dump(mode="json", exclude={"entries"})
+        settings = self.settings.model_dump(mode="json", exclude={"entries", "playbook"})
         counts = {"tasks": len(self.tasks), "validation": len(self.validation)}
         return {
             "playbook": self.path.name,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from ctxeng import render
 from ctxeng.errors import ModelError
-from ctxeng.models.replies import parsed_or_none
+from ctxeng.text.replies import parsed_or_none
 from ctxeng.protocols import Event, Layout, OnEvent
 from ctxeng.tokens import Counter, Estimate
 from ctxeng.turn import Answer, Ask, Call, Context, Message, Part, Section, Text, Usage, assistant

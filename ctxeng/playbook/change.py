@@ -7,12 +7,13 @@ from typing import Literal, NamedTuple
 
 from rpds import HashTrieMap
 
-from ctxeng.playbook.delta import Add, Delta, Merge, Redact, Remove, Tag, Update, by_person, targets
-from ctxeng.playbook.entry import Entry, unite
-from ctxeng.playbook.rows import Row, Rows, rewritten
+from ctxeng.playbook.delta import Add, Delta, Merge, Redact, Remove, Tag, Update, by_person
+from ctxeng.playbook.entry import FIELDS, Entry, unite
+from ctxeng.playbook.rows import Row, Rows
 
 Code = Literal["ok", "no-change", "unknown-id", "duplicate-id", "reused-id", "invalid", "frozen", "read-only"]
 REDACTED = "[redacted]"
+_BARE = {"reason": "", "evidence": (), "base": "", **dict.fromkeys(FIELDS)}  # an Update that says nothing
 
 
 class Stage(NamedTuple):
@@ -40,10 +41,10 @@ def change(stage: Stage, delta: Delta) -> Outcome:
 
 def _refusal(stage: Stage, delta: Delta) -> Code | None:
     """Why nobody, or not this one, may make such a change to these entries."""
-    names = targets(delta)
+    names = delta.targets
     if stage.fixed and not stage.fixed.keys().isdisjoint(names):
-        return "duplicate-id" if isinstance(delta, Add) else "read-only"
-    if not isinstance(delta, Add):
+        return "duplicate-id" if delta.op == "add" else "read-only"
+    if delta.op != "add":
         for name in names:
             if name not in stage.rows.table:
                 return "unknown-id"
@@ -52,35 +53,28 @@ def _refusal(stage: Stage, delta: Delta) -> Code | None:
     return None
 
 
-def _changed(stage: Stage, delta: Delta) -> Outcome:
-    match delta:
-        case Add():
-            return _add(stage, delta)
-        case Update():
-            return _update(stage, delta)
-        case Merge():
-            return _merge(stage, delta)
-        case Remove():
-            return _remove(stage, delta)
-        case Tag():
-            return _tag(stage, delta)
-        case Redact():
-            return _redact(stage, delta)
-
-
 def _needs_person(rows: Rows, delta: Delta) -> bool:
     """Whether it touches what a person froze, or would freeze something; votes and redaction may."""
-    match delta:
-        case Tag() | Redact():
-            return False
-        case Add():
-            return delta.entry.status == "frozen"
-        case Update():
-            return delta.status == "frozen" or rows.table[delta.id].entry.status == "frozen"
-        case Remove():
-            return rows.table[delta.id].entry.status == "frozen"
-        case Merge():
-            return any(rows.table[name].entry.status == "frozen" for name in delta.ids)
+    if delta.op in {"tag", "redact"}:
+        return False
+    if delta.op == "add":
+        return delta.entry.status == "frozen"
+    if delta.op == "update" and delta.status == "frozen":
+        return True
+    return any(rows.table[name].entry.status == "frozen" for name in delta.targets)
+
+
+def _changed(stage: Stage, delta: Delta) -> Outcome:
+    # by `op`, since class patterns cost a pydantic model more than the change itself
+    if delta.op == "tag":
+        return _tag(stage, delta)
+    if delta.op == "update":
+        return _update(stage, delta)
+    if delta.op == "add":
+        return _add(stage, delta)
+    if delta.op == "remove":
+        return _remove(stage, delta)
+    return _merge(stage, delta) if delta.op == "merge" else _redact(stage, delta)
 
 
 def _add(stage: Stage, delta: Add) -> Outcome:
@@ -103,8 +97,8 @@ def _update(stage: Stage, delta: Update) -> Outcome:
     if not fields:
         return Outcome(stage, "no-change")
     old = {name: getattr(row.entry, name) for name in fields}
-    inverse = Update.model_validate({"id": delta.id, "by": delta.by, **old})
-    return _with(stage, rewritten(row, row.entry.model_copy(update=fields)), inverse)
+    inverse = delta.model_copy(update={**_BARE, **old})
+    return _with(stage, row.rewritten(row.entry.model_copy(update=fields)), inverse)
 
 
 def _merge(stage: Stage, delta: Merge) -> Outcome:
@@ -115,7 +109,7 @@ def _merge(stage: Stage, delta: Merge) -> Outcome:
     votes = dict(into.votes)
     for row in others:
         votes = _summed(votes, row.votes)
-    merged = rewritten(into, into.entry.model_copy(update=fields)) if fields else into
+    merged = into.rewritten(into.entry.model_copy(update=fields)) if fields else into
     merged = merged._replace(
         votes=votes,
         provenance=unite(into.provenance, *(row.provenance for row in others), parents=delta.others),
@@ -127,7 +121,7 @@ def _merge(stage: Stage, delta: Merge) -> Outcome:
         inverse = [*outcome.inverse, *inverse]
     into = stage.rows.table[delta.into]  # its neighbours may just have gone
     back: list[Delta] = [Remove(id=delta.into, by=delta.by), _restoring(into, delta.by)]
-    merged = merged._replace(front=into.front, back=into.back)
+    merged = merged.placed(into.front, into.back)
     return Outcome(
         Stage(stage.rows.replace(merged), stage.gone, stage.fixed, stage.by), "ok", (*back, *inverse)
     )
@@ -147,18 +141,18 @@ def _tag(stage: Stage, delta: Tag) -> Outcome:
     if votes == row.votes:
         return Outcome(stage, "no-change")
     inverse = Tag(id=delta.id, votes={name: -count for name, count in delta.votes.items()}, by=delta.by)
-    return _with(stage, row._replace(votes=votes), inverse)
+    return _with(stage, row.voted(votes), inverse)
 
 
 def _redact(stage: Stage, delta: Redact) -> Outcome:
     rows, gone = stage.rows, stage.gone
     if delta.id:
         row = rows.table[delta.id]
-        rows = rows.replace(rewritten(row, blanked(row.entry)))
+        rows = rows.replace(row.rewritten(blanked(row.entry)))
     else:
         for row in rows:
             entry = scrubbed(row.entry, delta.pattern)
-            rows = rows if entry is row.entry else rows.replace(rewritten(row, entry))
+            rows = rows if entry is row.entry else rows.replace(row.rewritten(entry))
         for name, add in gone.items():
             entry = scrubbed(add.entry, delta.pattern)
             if entry is not add.entry:

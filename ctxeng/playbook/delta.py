@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, TypeAdapter, model_validator
 
-from ctxeng.playbook.entry import Clean, Entry, EntryId, Kind, OneLine, Provenance, Said, Status
+from ctxeng.playbook.entry import FIELDS, Clean, Entry, EntryId, Kind, OneLine, Provenance, Said, Status
 from ctxeng.turn import Value
 
 Counter = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
@@ -32,6 +32,11 @@ class Add(Change):
     provenance: Provenance = Provenance()
     restore: bool = False  # an id once used comes back in an inverse, and nowhere else
 
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The ids it is about."""
+        return (self.entry.id,)
+
 
 class Update(Change):
     """New values for some fields of an entry; None leaves a field as it is."""
@@ -46,16 +51,14 @@ class Update(Change):
     status: Status | None = None
 
     @property
+    def targets(self) -> tuple[str, ...]:
+        """The ids it is about."""
+        return (self.id,)
+
+    @property
     def fields(self) -> dict[str, object]:
         """The new values by name."""
-        named = (
-            ("text", self.text),
-            ("when", self.when),
-            ("section", self.section),
-            ("kind", self.kind),
-            ("audience", self.audience),
-            ("status", self.status),
-        )
+        named = [(name, getattr(self, name)) for name in FIELDS]
         return {name: value for name, value in named if value is not None}
 
 
@@ -77,6 +80,11 @@ class Merge(Change):
         return self
 
     @property
+    def targets(self) -> tuple[str, ...]:
+        """The ids it is about."""
+        return self.ids
+
+    @property
     def others(self) -> tuple[str, ...]:
         """The entries that go."""
         return tuple(each for each in self.ids if each != self.into)
@@ -88,6 +96,11 @@ class Remove(Change):
     op: Literal["remove"] = "remove"
     id: EntryId
 
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The ids it is about."""
+        return (self.id,)
+
 
 class Tag(Change):
     """Votes to add to an entry's counters (helpful, harmful, neutral ...); negative only in an inverse."""
@@ -95,6 +108,11 @@ class Tag(Change):
     op: Literal["tag"] = "tag"
     id: EntryId
     votes: dict[Counter, int] = Field(min_length=1)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The ids it is about."""
+        return (self.id,)
 
 
 class Redact(Change):
@@ -110,6 +128,11 @@ class Redact(Change):
             raise ValueError("give an id or a pattern, one of them")
         return self
 
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The id it is about; none for a pattern."""
+        return (self.id,) if self.id else ()
+
 
 Delta = Annotated[Add | Update | Merge | Remove | Tag | Redact, Field(discriminator="op")]
 DELTAS: TypeAdapter[tuple[Delta, ...]] = TypeAdapter(tuple[Delta, ...])
@@ -117,15 +140,7 @@ DELTAS: TypeAdapter[tuple[Delta, ...]] = TypeAdapter(tuple[Delta, ...])
 
 def targets(delta: Delta) -> tuple[str, ...]:
     """The ids a delta is about; none for a pattern."""
-    match delta:
-        case Add():
-            return (delta.entry.id,)
-        case Merge():
-            return delta.ids
-        case Redact(id=""):
-            return ()
-        case Update() | Remove() | Tag() | Redact():
-            return (delta.id,)
+    return delta.targets
 
 
 def by_person(delta: Delta, by: str = "") -> bool:

@@ -8,12 +8,10 @@ from typing import Literal
 
 from ctxeng.playbook.book import Playbook
 from ctxeng.playbook.delta import Add, Delta, Remove, Update
-from ctxeng.playbook.entry import Entry
+from ctxeng.playbook.entry import FIELDS, Entry
 from ctxeng.playbook.order import in_order
 from ctxeng.playbook.yamlfile import dump
 from ctxeng.turn import Value
-
-FIELDS = ("section", "kind", "when", "text", "audience", "status")
 
 
 class Change(Value):

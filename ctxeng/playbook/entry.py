@@ -60,6 +60,9 @@ class Entry(Value):
     status: Status = "active"
 
 
+FIELDS = ("section", "kind", "when", "text", "audience", "status")  # all that can change, in reading order
+
+
 class Provenance(Value):
     """Where an entry comes from; beside the entry, never in the prompt or the YAML."""
 

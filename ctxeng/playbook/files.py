@@ -25,6 +25,7 @@ from ctxeng.storage.atomic import write_atomic
 from ctxeng.storage.lock import ProcessLock
 
 HAND_EDIT = "person:hand-edit"
+_ALL_OK = frozenset({"ok"})
 _WORTH_A_CACHE = 100  # entries and records together
 
 
@@ -164,7 +165,7 @@ class StoreFiles:
             before=ledger.playbook.version,
             after="" if body.commit else done.playbook.version,
             inverse=done.inverse,
-            results=() if all(code == "ok" for code in done.results) else done.results,
+            results=() if _ALL_OK.issuperset(done.results) else done.results,
             also=ledger.also,
         )
         line, digest = encode(ledger.tail, body)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ctxeng.errors import BadInput, Conflict, UnknownName
 from ctxeng.playbook.book import Applied, Playbook
-from ctxeng.playbook.delta import Delta, Redact, targets
+from ctxeng.playbook.delta import Delta, Redact
 from ctxeng.playbook.journal import Record
 from ctxeng.playbook.replay import Ledger
 from ctxeng.turn import Value
@@ -58,7 +58,7 @@ def about(records: Sequence[Record], entry_id: str | None, limit: int | None) ->
         record
         for record in reversed(records)
         if not record.body.commit
-        and (entry_id is None or any(entry_id in targets(delta) for delta in record.body.deltas))
+        and (entry_id is None or any(entry_id in delta.targets for delta in record.body.deltas))
     ]
     return tuple(changed[:limit])
 

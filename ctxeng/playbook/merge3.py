@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ctxeng.playbook.book import Playbook
-from ctxeng.playbook.diff import FIELDS, differing
-from ctxeng.playbook.entry import Entry, Provenance, unite
+from ctxeng.playbook.diff import differing
+from ctxeng.playbook.entry import FIELDS, Entry, Provenance, unite
 from ctxeng.playbook.rows import Rows
 from ctxeng.turn import Value
 

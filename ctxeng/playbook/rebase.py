@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ctxeng.playbook.book import Playbook
-from ctxeng.playbook.delta import Add, Delta, Merge, Redact, Remove, Tag, Update, by_person, targets
+from ctxeng.playbook.delta import Add, Delta, Merge, Redact, Remove, Tag, Update, by_person
 
 
 class Touch(NamedTuple):
@@ -61,7 +61,7 @@ def rebase(deltas: Sequence[Delta], current: Playbook, since: Since, by: str = "
     Remove beats Update beats Tag; of two Updates of one entry the second is a conflict; people beat
     learners. A delta without a base, or based on the current version, stays as it is.
     """
-    if all(delta.base in {"", current.version} for delta in deltas):
+    if {"", current.version}.issuperset([delta.base for delta in deltas]):
         return Rebased(tuple(deltas), codes=("ok",) * len(deltas))
     applied: list[Delta] = []
     codes: list[str] = []
@@ -70,7 +70,7 @@ def rebase(deltas: Sequence[Delta], current: Playbook, since: Since, by: str = "
     overrides: list[str] = []
     lost_ids: set[str] = set()  # what builds on a lost Add is lost with it
     for delta in deltas:
-        if lost_ids.intersection(targets(delta)):
+        if lost_ids.intersection(delta.targets):
             settled: Delta | _Lost = _Lost("it builds on a delta that was not applied", conflict=True)
         elif delta.base in {"", current.version}:
             settled = delta
@@ -92,7 +92,7 @@ def _overridden(delta: Delta, current: Playbook, since: Since) -> list[str]:
     """What others changed meanwhile and this delta outdoes, in words."""
     if delta.base in {"", current.version} or isinstance(delta, Add | Tag):
         return []
-    touched = [name for name in targets(delta) if since(delta.base, name)]
+    touched = [name for name in delta.targets if since(delta.base, name)]
     return [f"superseded: an earlier change of {name}, by this {delta.op}" for name in touched]
 
 

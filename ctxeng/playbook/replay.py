@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ctxeng.errors import BadPlaybook, DeltaRefused
 from ctxeng.playbook.book import Applied, Playbook
 from ctxeng.playbook.change import Stage, change
-from ctxeng.playbook.delta import Add, Delta, Merge, Remove, Tag, Update, by_person, targets
+from ctxeng.playbook.delta import Add, Delta, Remove, Update, by_person
 from ctxeng.playbook.journal import Record
 from ctxeng.playbook.rebase import Touch
 
@@ -55,7 +55,8 @@ class Ledger:
         body = record.body
         if record.prev != self.tail and self.tail:
             self.also = (*self.also, self.tail)
-        self.also = tuple(each for each in self.also if each != record.prev and each not in body.also)
+        if self.also:
+            self.also = tuple(each for each in self.also if each != record.prev and each not in body.also)
         self.tail, self.playbook, self.last_start = record.hash, applied.playbook, record.start
         self.count += 1
         if body.key:
@@ -87,10 +88,10 @@ class Ledger:
 
     def _touch(self, delta: Delta, *, person: bool) -> None:
         """Per entry: the count at its last change, at a person's last one, and which operation it was."""
-        if isinstance(delta, Tag):
+        if delta.op == "tag":
             return
-        into = delta.into if isinstance(delta, Merge) else ""
-        for name in targets(delta):
+        into = delta.into if delta.op == "merge" else ""
+        for name in delta.targets:
             before = self.touched.get(name, (0, 0, "", ""))
             last_person = self.count if person else before[1]
             self.touched[name] = (self.count, last_person, delta.op, into if into != name else "")
@@ -108,7 +109,7 @@ class Ledger:
                 inverse[:0] = outcome.inverse
             results.append("superseded" if why else "ok")
             if why:
-                self.notes.append(f"joined branches: {delta.op} {' '.join(targets(delta))} left out: {why}")
+                self.notes.append(f"joined branches: {delta.op} {' '.join(delta.targets)} left out: {why}")
         playbook = self.playbook.staged(stage)
         return Applied(playbook, tuple(inverse), tuple(results))
 

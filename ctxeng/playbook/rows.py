@@ -24,6 +24,20 @@ class Row(NamedTuple):
     provenance: Provenance
     hashed: int  # the entry's fingerprint, so that removing it need not hash it again
 
+    # spelled out, since _replace takes longer than all the rest of a change
+
+    def placed(self, front: str, back: str) -> Row:
+        """The row between other neighbours."""
+        return Row(self.entry, front, back, self.votes, self.provenance, self.hashed)
+
+    def voted(self, votes: Mapping[str, int]) -> Row:
+        """The row with other votes."""
+        return Row(self.entry, self.front, self.back, votes, self.provenance, self.hashed)
+
+    def rewritten(self, entry: Entry) -> Row:
+        """The row with another entry of the same id."""
+        return Row(entry, self.front, self.back, self.votes, self.provenance, fingerprint(entry))
+
 
 def fingerprint(entry: Entry) -> int:
     """The entry's sha256, of its JSON with fields in order and defaults left out."""
@@ -66,9 +80,11 @@ class Rows:
         hashed = fingerprint(entry)
         table = self.table.insert(entry.id, Row(entry, front, back, votes, provenance, hashed))
         if front:
-            table = table.insert(front, table[front]._replace(back=entry.id))
+            beside = table[front]
+            table = table.insert(front, beside.placed(beside.front, entry.id))
         if back:
-            table = table.insert(back, table[back]._replace(front=entry.id))
+            beside = table[back]
+            table = table.insert(back, beside.placed(entry.id, beside.back))
         return Rows(
             table,
             first=self.first if front else entry.id,
@@ -81,9 +97,11 @@ class Rows:
         row = self.table[name]
         table = self.table.remove(name)
         if row.front:
-            table = table.insert(row.front, table[row.front]._replace(back=row.back))
+            beside = table[row.front]
+            table = table.insert(row.front, beside.placed(beside.front, row.back))
         if row.back:
-            table = table.insert(row.back, table[row.back]._replace(front=row.front))
+            beside = table[row.back]
+            table = table.insert(row.back, beside.placed(row.front, beside.back))
         return Rows(
             table,
             first=self.first if row.front else row.back,
@@ -92,11 +110,6 @@ class Rows:
         )
 
     def replace(self, row: Row) -> Rows:
-        """With another row of the same id in the same place; `rewritten` makes one of another entry."""
+        """With another row of the same id in the same place."""
         digest = (self.digest - self.table[row.entry.id].hashed + row.hashed) % _MODULUS
         return Rows(self.table.insert(row.entry.id, row), self.first, self.last, digest)
-
-
-def rewritten(row: Row, entry: Entry) -> Row:
-    """The row with another entry of the same id."""
-    return row._replace(entry=entry, hashed=fingerprint(entry))

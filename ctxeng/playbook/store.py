@@ -70,8 +70,8 @@ class PlaybookStore:
         "conflict" where they lost, notes say why. DeltaRefused where what is left does not apply; nothing
         was changed then. A `key` that was used before applies nothing and returns what came of it then.
         """
-        if any(isinstance(delta, Redact) for delta in deltas):
-            raise DeltaRefused(["use-redact" if isinstance(delta, Redact) else "ok" for delta in deltas])
+        if "redact" in [delta.op for delta in deltas]:
+            raise DeltaRefused(["use-redact" if delta.op == "redact" else "ok" for delta in deltas])
         with self._files.held():
             ledger = self._files.current()
             if key and key in ledger.keys:

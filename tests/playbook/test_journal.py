@@ -109,3 +109,9 @@ def test_records_may_build_on_those_known_already():
     lines, _ = chain(1, "f" * 64)
     assert len(ordered(decode(b"".join(lines), "j"), "j", known=["f" * 64])) == 1
     assert ordered(Lines([], []), "j") == []
+
+
+def test_words_that_utf_8_cannot_hold_do_not_stop_a_record():
+    line, _ = encode("", Body(why="half \ud800 a pair", by='a \u2028 "name"'))
+    [record] = decode(line, "j").records
+    assert (record.body.why, record.body.by) == ("half ? a pair", 'a \u2028 "name"')

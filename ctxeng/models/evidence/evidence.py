@@ -50,11 +50,11 @@ class Evidence:
     choices: tuple[Choice, ...]
     cases: tuple[Case, ...]  # those that mean one of the choices
     _numbers: tuple[int, ...] = field(repr=False)  # their places among the cases given
-    _embed: Embed = field(repr=False)
+    embed: Embed = field(repr=False)
     _offer: Offer = field(repr=False)
-    _parsed: Mapping[str, Parsed] = field(repr=False)  # by cue
+    parsed: Mapping[str, Parsed] = field(repr=False)  # by cue
     _known: Questions = field(repr=False)
-    _weighing: Weighing = field(repr=False)
+    weighing: Weighing = field(repr=False)
     _voices: Kernels = field(repr=False)  # by kernel, (n, c): what each case adds to each choice when alike
     _habit: Array = field(repr=False)  # (c,)
 
@@ -77,19 +77,14 @@ class Evidence:
         numbers = tuple(number for number, case in enumerate(cases) if case.means in place)
         usable = tuple(cases[number] for number in numbers)
         right = np.array([place[case.means] for case in usable], dtype=np.intp)
-        old = previous if previous and previous._embed == embed else None
-        kept = old._parsed if old else {}
+        old = previous if previous and previous.embed == embed else None
+        kept = old.parsed if old else {}
         parsed = {case.cue: kept.get(case.cue) or Parsed.of(case.cue) for case in usable}
         offer = Offer.of(offered, embed)
         known = questions([parsed[case.cue] for case in usable], offer, embed)
         last = len(usable) - len(usable) % REFIT
-        if (
-            old
-            and old._weighing.last == last
-            and old.choices == offered
-            and old.cases[:last] == usable[:last]
-        ):
-            weighing = old._weighing
+        if old and old.weighing.last == last and old.choices == offered and old.cases[:last] == usable[:last]:
+            weighing = old.weighing
         else:
             weighing = _weigh(usable[:last], known, right, offer)
         habits = habit(one_hot(right, len(offered)).sum(axis=0)) @ weighing.weights[-HABITS:]
@@ -98,8 +93,8 @@ class Evidence:
 
     def scores(self, query: str) -> Array:
         """(choices,) log-probabilities that each is the right one for `query`: a question, or its cue."""
-        asked = questions([Parsed.of(query)], self._offer, self._embed)
-        likenesses = likeness(asked, self._offer)[0] @ self._weighing.weights[:LIKENESSES]
+        asked = questions([Parsed.of(query)], self._offer, self.embed)
+        likenesses = likeness(asked, self._offer)[0] @ self.weighing.weights[:LIKENESSES]
         alike = Kernels.between(asked, self._known)
         votes = (
             alike.near @ self._voices.near + alike.whole @ self._voices.whole + alike.both @ self._voices.both
@@ -107,8 +102,8 @@ class Evidence:
         return log_softmax(likenesses + self._habit + votes[0])
 
     def support(self, query: str, choice_index: int) -> list[int]:
-        """The cases, at most three, whose votes added most to a choice: their places among those given to `fit`."""
-        asked = questions([Parsed.of(query)], self._offer, self._embed)
+        """At most three cases that added most to a choice: their places among those given to `fit`."""
+        asked = questions([Parsed.of(query)], self._offer, self.embed)
         alike = Kernels.between(asked, self._known).named()
         voices = self._voices.named()
         added = np.sum([alike[kernel][0] * voices[kernel][:, choice_index] for kernel in alike], axis=0)
@@ -117,7 +112,7 @@ class Evidence:
 
 
 def _weigh(cases: Sequence[Case], known: Questions, right: NDArray[np.intp], offer: Offer) -> Weighing:
-    """Weights and correction from the newest of `cases`, the first rows of `known`; the start where there are none."""
+    """Weights and correction from `cases` (the first rows of `known`); the starting weights where there are none."""
     last = len(cases)
     choices = len(offer.meaning)
     first = last - min(last, MOST_CASES, MOST_CELLS // choices)
@@ -132,7 +127,7 @@ def _weigh(cases: Sequence[Case], known: Questions, right: NDArray[np.intp], off
 
 
 def _voices(known: Questions, right: NDArray[np.intp], offer: Offer, weighing: Weighing) -> Kernels:
-    """Everything the cases say, summed over votes: scores are linear in them, so one matrix a kernel is enough."""
+    """What the cases say, summed over votes: scores are linear in them, so one matrix a kernel is enough."""
     spread = spreads(offer)
     truth = one_hot(right, len(offer.meaning))
     kernels = Kernels.between(known, known)

@@ -36,8 +36,7 @@ class Kernels:
 
 def coefficients(kernel: Array, targets: Array) -> Array:
     """(n, c) dual coefficients of kernel ridge regression: (K + RIDGE I)^-1 targets."""
-    solved: Array = np.linalg.solve(kernel + RIDGE * np.eye(len(kernel)), targets)
-    return solved
+    return np.asarray(np.linalg.solve(kernel + RIDGE * np.eye(len(kernel)), targets), dtype=np.float64)
 
 
 def held_out(kernel: Array, targets: Array, groups: Sequence[NDArray[np.intp]]) -> Array:

@@ -1,4 +1,4 @@
-"""Say, for a question and each choice, everything that speaks for it: likeness, the cases' votes, and habit."""
+"""Say what speaks for each choice: its likeness to the question, the cases' votes, and habit."""
 
 from collections.abc import Sequence
 

@@ -35,7 +35,7 @@ class Reading:
         return f"{self.left}{self.span}{self.right}".strip()
 
     def window(self, chars: int) -> str:
-        """At most `chars` characters on each side of the masked span; the whole text where nothing is masked."""
+        """At most `chars` characters each side of the masked span; the whole text where there is none."""
         if not self.span:
             return self.context
         return f"{_end(self.left, chars)} {MASK} {_start(self.right, chars)}".strip()

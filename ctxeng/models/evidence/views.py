@@ -1,4 +1,4 @@
-"""Turn questions and choices into the vectors that are compared: three views of each question, two of a choice."""
+"""Turn questions and choices into vectors to compare: three views of a question, two of a choice."""
 
 import math
 import re
@@ -46,7 +46,7 @@ class Questions:
 
 @dataclass(frozen=True)
 class Offer:
-    """`c` choices: (c, d) embeddings of their names, (c, w) weighted words of their names, and those `w` words."""
+    """`c` choices: (c, d) embeddings of their names, (c, w) weighted words of the names, and the `w` words."""
 
     meaning: Vectors
     worded: Vectors

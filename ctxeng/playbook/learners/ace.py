@@ -12,8 +12,6 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from ctxeng.errors import BadReply
-from ctxeng.models.replies import ask_json
 from ctxeng.playbook.book import Playbook
 from ctxeng.playbook.delta import Add, Delta, Merge, Remove, Tag, Update
 from ctxeng.playbook.entry import Entry, Provenance, mint
@@ -29,6 +27,7 @@ from ctxeng.playbook.learners.evidence import cited_notes, failed, line, lineage
 from ctxeng.protocols import ModelRole, Models, Proposal
 from ctxeng.text.clip import clip_middle
 from ctxeng.text.prompts import Prompts
+from ctxeng.text.replies import Unrepaired, ask_json
 from ctxeng.turn import Ask, Context, Section, Trust, Turn, Usage, add_usage, least_trust, user
 
 Retry = Callable[[Turn, str], Turn]  # the same task again, with advice; the result is judged
@@ -169,9 +168,9 @@ class AceLearner:
 
         try:
             found, usage = ask_json(model, context(clip_middle(text, fits)), ask, form, role)
-        except BadReply as error:
+        except Unrepaired as error:
             ledger.failures.append(f"{role}: {error}")
-            ledger.usage = add_usage(ledger.usage, {role: Usage(calls=2)})
+            ledger.usage = add_usage(ledger.usage, {role: error.usage})
             return None
         ledger.usage = add_usage(ledger.usage, {role: usage})
         return found

@@ -1,1 +1,1 @@
-"""Benchmarks: each prints ratios against a peer's way, a naive baseline or a bound, measured in the same run."""
+"""Benchmarks: ratios against a peer's way, a naive baseline or a bound, measured in the same run."""

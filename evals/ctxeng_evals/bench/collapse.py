@@ -1,4 +1,4 @@
-"""Context collapse on a real log: what rewriting a cheatsheet lost, and what deltas keep of the same lessons."""
+"""Context collapse on a real log: what rewriting a cheatsheet lost, and what deltas keep of it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def same(first: str, second: str) -> bool:
 
 
 def replay(sheets: list[list[str]], path: Path, lessons: list[str]) -> int:
-    """Each item becomes an Add, or a vote where its lesson is known; how many lessons a reopened file holds."""
+    """An Add for each new lesson, a vote for a known one; how many the reopened file holds."""
     with PlaybookStore(path) as store:
         for number, sheet in enumerate(sheets):
             for item in sheet:

@@ -107,9 +107,9 @@ def checkpoint_bytes(turns: int) -> int:
     for number in range(turns):
         app.invoke("1 + 2?", turn_id=f"turn-{number}")
     blobs = sum(len(blob[1]) for blob in saver.blobs.values())
-    saved = sum(
-        len(part[1]) for thread in saver.storage.values() for space in thread.values() for entry in space.values()
-        for part in entry[:2]
-    )  # fmt: skip
+    checkpoints = [
+        e for thread in saver.storage.values() for space in thread.values() for e in space.values()
+    ]
+    saved = sum(len(part[1]) for entry in checkpoints for part in entry[:2])
     writes = sum(len(write[2][1]) for pending in saver.writes.values() for write in pending.values())
     return blobs + saved + writes

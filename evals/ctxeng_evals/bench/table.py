@@ -14,6 +14,26 @@ from statistics import median
 from typing import Any
 
 
+def machine() -> dict[str, Any]:
+    """What the figures were taken on; no host name, no path."""
+    root = Path(__file__).parents[3]
+    commit = subprocess.run(  # noqa: S603 - a fixed command
+        ["git", "-C", str(root), "rev-parse", "--short", "HEAD"],  # noqa: S607 - git, wherever it is
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return {
+        "cpu": platform.machine(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "load": round(os.getloadavg()[0], 1),
+        "commit": commit.stdout.strip() or "unknown",
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+
+
 @dataclass(frozen=True)
 class Row:
     """One figure: what, its value and unit, and what it is compared with in the same run."""
@@ -39,7 +59,7 @@ class Figures:
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
     seed: int = 0
-    machine: dict[str, Any] = field(default_factory=lambda: machine())
+    machine: dict[str, Any] = field(default_factory=machine)
 
     def as_json(self) -> dict[str, Any]:
         """The figures as plain JSON."""
@@ -55,26 +75,6 @@ class Figures:
             target = f"  target {row.target}" if row.target else ""
             lines.append(f"  {row.name:<58} {row.value:>10.4g} {row.unit}{target}{versus}")
         return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
-
-
-def machine() -> dict[str, Any]:
-    """What the figures were taken on; no host name, no path."""
-    root = Path(__file__).parents[3]
-    commit = subprocess.run(  # noqa: S603 - a fixed command
-        ["git", "-C", str(root), "rev-parse", "--short", "HEAD"],  # noqa: S607 - git, wherever it is
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return {
-        "cpu": platform.machine(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "system": platform.system(),
-        "load": round(os.getloadavg()[0], 1),
-        "commit": commit.stdout.strip() or "unknown",
-        "date": datetime.now(UTC).date().isoformat(),
-    }
 
 
 def seconds(work: Callable[[], object], repeats: int = 5) -> float:

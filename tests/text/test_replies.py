@@ -2,7 +2,7 @@ import pytest
 from pydantic import BaseModel, TypeAdapter
 
 from ctxeng.errors import BadReply
-from ctxeng.models.replies import (
+from ctxeng.text.replies import (
     Unrepaired,
     ask_json,
     choice_schema,
