@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ctxeng.errors import UnknownName
 from ctxeng.protocols import Judge
-from ctxeng.turn import Feedback, Labelled, Observed, Truth, Turn, Unlabelled
+from ctxeng.turn import Answer, Feedback, Labelled, Observed, Truth, Turn, Unlabelled
 
 _NUMBER = re.compile(r"[-+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
@@ -24,7 +24,7 @@ class Compare:
         """Labelled with a score from 0 to 1, or Unlabelled."""
         if truth is None:
             return Unlabelled()
-        answer = "" if turn.answer is None else turn.answer.text
+        answer = "" if turn.answer is None else _said(turn.answer)
         targets = truth.target if isinstance(truth.target, list) else [truth.target]
         return Labelled(score=max((self.score(answer, str(t)) for t in targets), default=0.0), truth=truth)
 
@@ -94,6 +94,11 @@ def judge_named(name: str) -> Judge:
     if name not in SCORES:
         raise UnknownName("judge", name, [*SCORES, "none"])
     return Compare(SCORES[name])
+
+
+def _said(answer: Answer) -> str:
+    """The choice that was read from the reply where there is one, else its text."""
+    return answer.parsed if isinstance(answer.parsed, str) else answer.text
 
 
 def _last_number(text: str) -> float | None:

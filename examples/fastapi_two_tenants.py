@@ -116,16 +116,29 @@ def create_app(tenants: Mapping[str, Tenant]) -> FastAPI:
 
 
 async def events(tenant: Tenant, chat: ChatIn) -> AsyncIterator[str]:
-    """The turn as server-sent events; when the client goes away, the model's call is cancelled with this."""
-    try:
+    """The turn as server-sent events; when the client goes away, the model's call is cancelled."""
+    items: asyncio.Queue[Event | Turn | None] = asyncio.Queue()
+
+    async def run() -> None:
         async for item in tenant.orchestrator.astream(tenant.request(chat)):
+            items.put_nowait(item)
+
+    # A task of its own: Starlette cancels again and again until its scope is left, which interrupts the
+    # graph in the middle of cancelling its own tasks, and the model would go on talking to nobody.
+    turn = asyncio.create_task(run())
+    turn.add_done_callback(lambda _: items.put_nowait(None))
+    try:
+        while (item := await items.get()) is not None:
             match item:
                 case Event(type="text"):
                     yield sse("text", {"text": item.text})
                 case Turn():
                     yield sse("turn", {"turn": item.id, "cited": item.answer.cited if item.answer else ()})
+        await turn
     except CtxengError as error:  # the status line is sent already, so the stream says what went wrong
         yield sse("error", {"error": type(error).__name__})
+    finally:
+        turn.cancel()
 
 
 def sse(event: str, data: object) -> str:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from ctxeng.turn import Context, Section, user
+
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 _LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
@@ -29,3 +31,9 @@ def data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder} (set CTXENG_DATA)")
     return folder
+
+
+@pytest.fixture
+def question() -> Context:
+    """A context of one question."""
+    return Context(sections=(Section(kind="query", source="request", body=user("What is up?")),))

@@ -187,6 +187,7 @@ async def test_a_client_that_goes_away_cancels_the_models_call(tmp_path):
         "server": ("service", 80),
     }
     await asyncio.wait_for(app(scope, receive, send), 10)
+    await asyncio.sleep(0.05)
     assert model.stopped == [True]
     body = b"".join(message.get("body", b"") for message in sent)
     assert b"event: turn" not in body

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from ctxeng.turn import Context, Section, user
-
 _PATH = Path(__file__).parents[1] / "wire" / "server.py"
 
 
@@ -27,9 +25,3 @@ def wire():
     """A running server; script it with say, call and fail, then read what it was asked in `requests`."""
     with _SERVER.serve() as running:
         yield running
-
-
-@pytest.fixture
-def question():
-    """A context of one question."""
-    return Context(sections=(Section(kind="query", source="request", body=user("What is up?")),))
