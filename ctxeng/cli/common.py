@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Machine-readable output on stdout, nothing else.")]
 YAML = (".yaml", ".yml")
-_PIPED = 120  # columns where nobody's terminal says otherwise
+_PIPED = 200  # columns where nobody's terminal says otherwise
 _CONTROLS = {code: None for code in (*range(32), 127, *range(128, 160)) if chr(code) not in "\n\t"}
 
 

@@ -62,9 +62,13 @@ def _schema(path: Path, text: str) -> Iterator[Problem]:
             check()
         except BadInput as error:
             for line in dict.fromkeys(str(error).splitlines()):
-                where, found, what = line.partition(": ")
-                yield Problem(where, what) if found else Problem(str(path), line)
+                yield _problem(line, path)
             return
+
+
+def _problem(sentence: str, path: Path) -> Problem:
+    where, found, what = sentence.partition(": ")
+    return Problem(where, what) if found else Problem(str(path), sentence)
 
 
 def _content(path: Path, text: str, similar: bool) -> Iterator[Problem]:
@@ -75,7 +79,11 @@ def _content(path: Path, text: str, similar: bool) -> Iterator[Problem]:
 
     settings = read(path)
     store = PlaybookStore(path)
-    book = store.open()
+    try:
+        book = store.open()
+    except BadInput as error:  # a file it extends, or its journal
+        yield _problem(str(error), path)
+        return
     # the journal may be ahead of the file: such entries have no place yet
     places = dict(
         zip((entry.id for entry in parse(text, str(path)).entries), _places(text, path), strict=True)

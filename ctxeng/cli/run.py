@@ -134,9 +134,9 @@ def _show(app: App, turn: Turn, show_prompt: bool) -> None:
     if answer and answer.finish != "stop" and not answer.calls:
         note(f"the answer ended early: {answer.finish}")
     if show_prompt:
-        console.rule("prompt")
+        console.print("\nprompt", style="bold")
         console.print(plain(_prompt(app, turn).text), markup=False, soft_wrap=True)
-    console.rule(f"window of {app.models.role('answer').name}")
+    console.print()
     console.print(window_table(turn.context, answer.cited if answer else ()))
     console.print()
     console.print(usage_table(turn.usage))

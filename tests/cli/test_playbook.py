@@ -133,7 +133,9 @@ def test_import_names_the_lines_it_does_not_understand(cli, book, tmp_path):
 def test_import_of_another_playbook_leaves_what_is_there(cli, book, tmp_path):
     other = tmp_path / "other.yaml"
     other.write_text(book.read_text() + "  - id: new-abcde\n    text: Be kind.\n", encoding="utf-8")
-    assert [c["id"] for c in cli("playbook", "import", book, other, "--json").json["changes"]] == ["new-abcde"]
+    assert [c["id"] for c in cli("playbook", "import", book, other, "--json").json["changes"]] == [
+        "new-abcde"
+    ]
     assert "nothing new in it" in cli("playbook", "import", book, other).err
 
 
@@ -226,7 +228,10 @@ entries:
         ("entries:\n  - text: a: b\n", ":2:12: mapping values are not allowed"),
         ("entries:\n  - id: Bad Id\n    text: x\n", ":2:9: id: String should match pattern"),
         ("entries:\n  - text: x\n    txt: y\n", ":3:10: txt: Extra inputs"),
-        ("entries:\n  - id: a-abcde\n    text: x\n  - id: a-abcde\n    text: y\n", "'a-abcde' is given twice"),
+        (
+            "entries:\n  - id: a-abcde\n    text: x\n  - id: a-abcde\n    text: y\n",
+            "'a-abcde' is given twice",
+        ),
         ("context: {reply: lots}\n", ":1:18: context.reply"),
         ("learning: {strategy: guess}\n", "unknown strategy"),
         ("ctxeng: 99\n", "newer than this library knows"),

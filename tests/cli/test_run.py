@@ -39,7 +39,11 @@ def test_json_is_one_document_with_the_answer_and_every_section(cli, docs):
     assert found["cited"] == ["returns.md#1"]
     window = found["window"]
     assert window["tokens"] == sum(window["spent"].values()) <= window["limit"]
-    assert {section["ref"] for section in window["sections"]} >= {"returns.md#1", "returns.md#2", "hours.txt#1"}
+    assert {section["ref"] for section in window["sections"]} >= {
+        "returns.md#1",
+        "returns.md#2",
+        "hours.txt#1",
+    }
     assert "Gift cards" in found["prompt"]["messages"][-1]["content"]
 
 
@@ -90,7 +94,10 @@ def test_what_a_document_says_cannot_drive_the_terminal(cli, tmp_path):
         (["run", "q", "--schema", "list.json"], "a JSON Schema is an object"),
         (["run", "q", "--choice", "one"], "--choice: give two or more"),
         (["run", "q", "--choice", "a", "--choice", "b", "--schema", "object.json"], "exclude each other"),
-        (["run", "q", "--model", "gpt"], "unknown model 'gpt'; known: <provider>/<model>, cassette:<file>, onbox"),
+        (
+            ["run", "q", "--model", "gpt"],
+            "unknown model 'gpt'; known: <provider>/<model>, cassette:<file>, onbox",
+        ),
         (["run", "q", "--window", "many"], "context.window"),
         (["run", "q", "--app", "absent.yaml"], "absent.yaml: cannot be read"),
         (["run", "q", "--app", "broken.yaml"], "broken.yaml:3:12: mapping values are not allowed"),
