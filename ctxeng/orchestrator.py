@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -89,30 +90,49 @@ class Orchestrator:
         start = self._start(request, want, ask, "")
         config = self._config(start["given"]["turn"], None)
         state: dict[str, Any] = dict(start)
-        for mode, item in self._graph("sync").stream(
-            start, config, stream_mode=["custom", "updates", "values"]
-        ):
-            if mode == "values":
-                state = item
-            else:
-                yield from _events(mode, item)
+        graph = self._graph("sync")
+        try:
+            for mode, item in graph.stream(start, config, stream_mode=["custom", "updates", "values"]):
+                if mode == "values":
+                    state = item
+                else:
+                    yield from _events(mode, item)
+        except CtxengError as error:
+            self._failed(start, error)
+            raise
         yield self._finished(state)
 
     async def astream(
         self, request: Request | str, *, want: Want | None = None, ask: Ask | None = None
     ) -> AsyncIterator[Event | Turn]:
-        """The same, awaited."""
+        """The same, awaited. Leaving it early, or cancelling it, cancels the model's call."""
         start = self._start(request, want, ask, "")
+        items: asyncio.Queue[Event | Turn | None] = asyncio.Queue()
+        # a task of its own: a web server's cancel scope would interrupt LangGraph's own clean-up
+        running = asyncio.create_task(self._feed(start, items))
+        running.add_done_callback(lambda _: items.put_nowait(None))
+        try:
+            while (item := await items.get()) is not None:
+                yield item
+            await running
+        finally:
+            running.cancel()
+
+    async def _feed(self, start: TurnState, items: asyncio.Queue[Event | Turn | None]) -> None:
         config = self._config(start["given"]["turn"], None)
-        state: dict[str, Any] = dict(start)
+        state: Mapping[str, Any] = start
         graph = self._graph("async")
-        async for mode, item in graph.astream(start, config, stream_mode=["custom", "updates", "values"]):
-            if mode == "values":
-                state = item
-            else:
-                for event in _events(mode, item):
-                    yield event
-        yield self._finished(state)
+        try:
+            async for mode, item in graph.astream(start, config, stream_mode=["custom", "updates", "values"]):
+                if mode == "values":
+                    state = item
+                else:
+                    for event in _events(mode, item):
+                        items.put_nowait(event)
+        except CtxengError as error:
+            self._failed(start, error)
+            raise
+        items.put_nowait(self._finished(state))
 
     def resume(self, turn_id: str, decisions: Mapping[str, bool | str] | None = None) -> Turn:
         """Go on with a turn that was interrupted: by a crash, or by calls that wait for approval.

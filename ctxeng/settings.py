@@ -26,8 +26,7 @@ from ctxeng.playbook.learners.onbox import OnboxReflector
 from ctxeng.playbook.pick import EntryPicker
 from ctxeng.playbook.refine import EntryBudget, Refiner
 from ctxeng.playbook.store import PlaybookStore
-from ctxeng.playbook.yamlfile import _at as at
-from ctxeng.playbook.yamlfile import load
+from ctxeng.playbook.yamlfile import at, load
 from ctxeng.protocols import Learner, Model, Observer, Runner, Source
 from ctxeng.record import RecentTurns, TurnLog, Turns
 from ctxeng.retrieval.embed import Embedder, TextEncoder

@@ -118,7 +118,7 @@ class SourceSettings(Value):
 class PlaybookSource(SourceSettings):
     """The playbook as a source."""
 
-    stickiness: float = Field(default=0.15, ge=0)
+    stickiness: float = Field(default=0.25, ge=0)
     candidates: bool = True
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ctxeng_integrations.langchain import TURN, PlaybookMiddleware
 from langchain.agents import create_agent
 from langchain_core.language_models.fake_chat_models import FakeMessagesListChatModel
 from langchain_core.messages import AIMessage
@@ -19,6 +18,7 @@ from langchain_core.tools import tool
 
 from ctxeng.retrieval.embed import HashingEmbedder
 from ctxeng.settings import open_app
+from ctxeng_integrations.langchain import TURN, PlaybookMiddleware
 
 PLAYBOOK = """\
 ctxeng: 1

@@ -5,6 +5,7 @@ import json
 import sqlite3
 from typing import TypedDict
 
+import anyio
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
@@ -294,3 +295,33 @@ def test_checkpoints_grow_with_turns_in_a_straight_line():
 def test_a_turn_is_plain_json_and_back(tmp_path):
     turn = build(calling(SUM), [add]).invoke("2 + 3?")
     assert Turn.model_validate(json.loads(turn.model_dump_json())) == turn
+
+
+class Slow(ScriptedModel):
+    """A model that waits to be cancelled."""
+
+    async def aanswer(self, context, ask, on_event=None):
+        try:
+            on_event(Event(type="text", text="one moment"))
+            await asyncio.sleep(30)
+        except asyncio.CancelledError:
+            self.seen.append("cancelled")
+            raise
+
+
+async def test_leaving_a_stream_early_cancels_the_models_call():
+    model = Slow([])
+    with anyio.move_on_after(0.5):
+        async for _ in build(model).astream("go"):
+            pass
+    await asyncio.sleep(0.05)
+    assert model.seen == ["cancelled"]
+
+
+async def test_a_turn_that_fails_while_it_streams_is_logged_and_raised():
+    app = build(ScriptedModel([ModelError("down"), ModelError("down")]))
+    with pytest.raises(ModelError):
+        [item async for item in app.astream("go")]
+    with pytest.raises(ModelError):
+        list(app.stream("go"))
+    assert [turn.error for turn in app.log._turns.values()] == ["ModelError: down"] * 2

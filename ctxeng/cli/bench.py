@@ -26,7 +26,9 @@ BENCHES = {
 
 def bench(
     name: Annotated[str, typer.Argument(help="One of: " + ", ".join(BENCHES))],
-    dataset: Annotated[str, typer.Option(help="For stream: finer, metatool:1500, bbh:navigate ...")] = "finer",
+    dataset: Annotated[
+        str, typer.Option(help="For stream: finer, metatool:1500, bbh:navigate ...")
+    ] = "finer",
     limit: Annotated[int | None, typer.Option(help="For stream: only so many tasks.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Write the figures to this JSON file, too.")] = None,
@@ -34,7 +36,7 @@ def bench(
 ) -> None:
     """Measure, and print a table with machine, seed and commit; ratios are of the same run.
 
-    Example: [bold]ctxeng bench playbook[/bold], [bold]ctxeng bench stream --dataset finer --out finer.json[/bold]
+    Example: [bold]ctxeng bench playbook[/bold], [bold]ctxeng bench stream --dataset finer[/bold]
     """
     if name not in BENCHES:
         raise UnknownName("bench", name, list(BENCHES))

@@ -36,7 +36,8 @@ def notes() -> Console:
 
 def _console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else _PIPED)
+    # no markup: what stands in [brackets] is text, above all in what models and people wrote
+    return Console(stderr=stderr, highlight=False, markup=False, width=None if stream.isatty() else _PIPED)
 
 
 def note(text: str) -> None:

@@ -57,6 +57,6 @@ def _show(checks: Sequence[Check], failed: bool) -> None:
         area = check.area
     out().print(table)
     if failed:
-        out().print("\n[bold red]The default model cannot run here; see what is missing above.[/bold red]")
+        out().print("\nThe default model cannot run here; see what is missing above.", style="bold red")
     else:
-        out().print('\n[bold green]Ready.[/bold green] Try: ctxeng run "..." --doc FILE')
+        out().print(Text.assemble(("\nReady.", "bold green"), ' Try: ctxeng run "..." --doc FILE'))

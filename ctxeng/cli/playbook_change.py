@@ -94,12 +94,13 @@ def import_file(
     file: Annotated[Path, typer.Argument(help="ACE's text format, or another playbook's YAML.")],
     as_json: JsonFlag = False,
 ) -> None:
-    """Add the entries of a file: of ACE's text format, or of another playbook.
+    r"""Add the entries of a file: of ACE's text format, or of another playbook.
 
     Example: [bold]ctxeng playbook import support.yaml ace_playbook.txt[/bold]
 
-    A line of ACE's format: [id] helpful=3 harmful=1 :: what it says. Lines that are not understood are listed
-    with their numbers (exit code 1).
+    A line of ACE's format: \[id] helpful=3 harmful=1 :: what it says
+
+    Lines that are not understood are listed with their numbers (exit code 1).
     """
     store = opened(playbook)
     deltas, problems = _deltas(store.playbook, file)
@@ -147,7 +148,7 @@ def redact(
         emit({"places": places, "left": left})
         return
     for place in places:
-        out().print(place, markup=False)
+        out().print(place)
     for place in left:
         note(f"still there: {place}")
     note("commits of a git repository, and backups, are beyond reach")
@@ -202,8 +203,8 @@ def _deltas(book: Playbook, file: Path) -> tuple[list[Delta], list[tuple[int, st
 
 def _show_conflict(conflict: MergeConflict) -> None:
     console = out()
-    console.print(f"[red]conflict[/red] {conflict.id}: {conflict.why}")
+    console.print(f"conflict {conflict.id}: {conflict.why}", style="red")
     for side in ("base", "a", "b"):
         entry = getattr(conflict, side)
         said = "(not there)" if entry is None else clipped(f"{entry.when} -> {entry.text}", 90)
-        console.print(f"  {side:<5}{said}", markup=False)
+        console.print(f"  {side:<5}{said}")

@@ -46,7 +46,7 @@ def lint(
         emit({"playbook": str(path), "problems": [asdict(problem) for problem in problems]})
     else:
         for problem in problems:
-            out().print(f"{problem.where}: {problem.what}", markup=False, soft_wrap=True)
+            out().print(f"{problem.where}: {problem.what}", soft_wrap=True)
         note(f"{path}: {len(problems)} problems" if problems else f"{path}: nothing to mend")
     if problems:
         raise typer.Exit(1)

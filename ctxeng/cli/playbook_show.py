@@ -223,14 +223,14 @@ def _show_entry(store: PlaybookStore, name: str, as_json: bool) -> None:
     console = out()
     for field, value in row.items():
         shown = _words(value) if isinstance(value, Mapping) else value
-        console.print(f"[bold]{field:<11}[/bold]", end=" ")
-        console.print(plain(str(shown)) or "-", markup=False)
-    console.print("[bold]history[/bold]")
+        console.print(f"{field:<11}", style="bold", end=" ")
+        console.print(plain(str(shown)) or "-")
+    console.print("history", style="bold")
     for record in history:
         own = [delta for delta in record.body.deltas if name in delta.targets]
         for delta in own:
             said = f"  {record.body.time[:19]}  {plain(record.body.by)}  {sentence(delta)}"
-            console.print(said, markup=False)
+            console.print(said)
 
 
 def _row(book: Playbook, entry: Entry) -> dict[str, Any]:

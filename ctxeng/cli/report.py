@@ -79,10 +79,10 @@ def show(outcome: Outcome, summary: dict[str, Any], *, whole_diff: bool, picture
     show_diff(text_diff(outcome.old, outcome.new), whole=whole_diff)
     console.print()
     if picture is not None:
-        console.print(f"curve: {picture}", markup=False, soft_wrap=True)
+        console.print(f"curve: {picture}", soft_wrap=True)
     if outcome.old.version != outcome.new.version:
         back = f"ctxeng playbook rollback {summary['playbook']} {outcome.old.version}"
-        console.print(f"take it all back: {back}", markup=False, soft_wrap=True)
+        console.print(f"take it all back: {back}", soft_wrap=True)
 
 
 def show_diff(diff: str, *, whole: bool) -> None:
@@ -96,7 +96,7 @@ def show_diff(diff: str, *, whole: bool) -> None:
         if shown:
             console.print(Syntax("\n".join(shown), "diff", theme="ansi_dark", background_color="default"))
     else:
-        console.print("\n".join(shown), markup=False, soft_wrap=True)
+        console.print("\n".join(shown), soft_wrap=True)
     if len(shown) < len(lines):
         console.print(f"... {len(lines) - len(shown):,} more lines; --diff shows all of them", style="dim")
 
@@ -119,15 +119,15 @@ def _show_trouble(summary: dict[str, Any]) -> None:
     console = out()
     errors: dict[str, int] = summary["errors"]
     if errors:
-        console.print(f"\n[red]{summary['failed']:,} tasks failed[/red]")
+        console.print(f"\n{summary['failed']:,} tasks failed", style="red")
         for error, number in list(errors.items())[:_EXAMPLES]:
-            console.print(f"  {number:,} x {plain(error)}", markup=False)
+            console.print(f"  {number:,} x {plain(error)}")
     for name, what in (("failures", "failures while learning"), ("refused", "deltas refused")):
         found: Sequence[str] = summary[name]
         if found:
-            console.print(f"\n[red]{len(found):,} {what}[/red]")
+            console.print(f"\n{len(found):,} {what}", style="red")
             for text, number in Counter(found).most_common(_EXAMPLES):
-                console.print(f"  {number:,} x {plain(text)}", markup=False)
+                console.print(f"  {number:,} x {plain(text)}")
 
 
 def _tokens(playbook: Playbook, count: Callable[[str], int]) -> int:

@@ -130,12 +130,12 @@ def _show(app: App, turn: Turn, show_prompt: bool) -> None:
     console = out()
     answer = turn.answer
     for call in answer.calls if answer else ():
-        console.print(f"calls {call.name}({call.malformed or call.arguments})", markup=False)
+        console.print(f"calls {call.name}({call.malformed or call.arguments})")
     if answer and answer.finish != "stop" and not answer.calls:
         note(f"the answer ended early: {answer.finish}")
     if show_prompt:
         console.print("\nprompt", style="bold")
-        console.print(plain(_prompt(app, turn).text), markup=False, soft_wrap=True)
+        console.print(plain(_prompt(app, turn).text), soft_wrap=True)
     console.print()
     console.print(window_table(turn.context, answer.cited if answer else ()))
     console.print()

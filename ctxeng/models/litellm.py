@@ -18,9 +18,9 @@ from ctxeng.models import transport as wire
 from ctxeng.models.chat import Assembly, body
 from ctxeng.models.facts import Facts, facts, providers
 from ctxeng.models.failures import Failure, read_failure
-from ctxeng.text.replies import parsed_or_none
 from ctxeng.models.transport import Awaiting, Blocking, Transport, at_once
 from ctxeng.protocols import Event, Layout, OnEvent
+from ctxeng.text.replies import parsed_or_none
 from ctxeng.tokens import Counter, counter_for
 from ctxeng.turn import Answer, Ask, Context, Section, Usage, assistant
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from ctxeng import render
 from ctxeng.errors import ModelError
-from ctxeng.text.replies import parsed_or_none
 from ctxeng.protocols import Event, Layout, OnEvent
+from ctxeng.text.replies import parsed_or_none
 from ctxeng.tokens import Counter, Estimate
 from ctxeng.turn import Answer, Ask, Call, Context, Message, Part, Section, Text, Usage, assistant
 

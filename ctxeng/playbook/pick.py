@@ -11,9 +11,11 @@ from ctxeng.playbook.entry import Entry
 from ctxeng.protocols import Allowance
 from ctxeng.turn import Note, Request, Section, Trust
 
+_EARLIER = 0.5  # what the question before counts against the present one
+
 
 class Search(Protocol):
-    """Finds texts: the k best (index, score) for a query, best first, scores from 0 to 1."""
+    """Finds texts: the k best (index, score) for a query, best first; scores above 0."""
 
     def search(self, query: str, k: int) -> list[tuple[int, float]]:
         """At most k (index, score), best first."""
@@ -42,7 +44,7 @@ class EntryPicker:
     playbook: Callable[[], Playbook]
     index: Callable[[Sequence[str]], Search]
     name: str = "playbook"
-    stickiness: float = 0.15
+    stickiness: float = 0.25
     candidates: bool = True
     _found: dict[str, tuple[tuple[str, str], Search]] = field(
         default_factory=dict, init=False, repr=False, compare=False
@@ -69,16 +71,31 @@ class EntryPicker:
     def _best(
         self, playbook: Playbook, sections: Sequence[Section], request: Request, allowance: Allowance
     ) -> list[Section]:
-        found = dict(self._search(playbook, request.agent).search(request.query.text, len(sections)))
+        scores = self._scores(playbook, request, len(sections))
         shown = {ref: place for place, ref in enumerate(request.shown.get(self.name, ()))}
 
         def rank(index: int) -> tuple[float, int]:
             kept = self.stickiness if sections[index].ref in shown else 0.0
-            return -(found.get(index, 0.0) + kept), index
+            return -(scores.get(index, 0.0) + kept), index
 
         kept = allowance.fill([sections[index] for index in sorted(range(len(sections)), key=rank)])
         # what was shown keeps its place, what is new comes behind it
         return sorted(kept, key=lambda section: shown.get(section.ref, len(shown)))
+
+    def _scores(self, playbook: Playbook, request: Request, count: int) -> dict[int, float]:
+        """What each entry is worth for the question, and for the one before it, which counts half.
+
+        A follow-up ("and who decides that?") has no subject of its own.
+        """
+        search = self._search(playbook, request.agent)
+        earlier = [message.text for message in request.history if message.role == "user"][-1:]
+        scores: dict[int, float] = {}
+        for text, weight in ((request.query.text, 1.0), *((text, _EARLIER) for text in earlier)):
+            found = search.search(text, count)
+            top = found[0][1] if found else 1.0
+            for index, score in found:
+                scores[index] = scores.get(index, 0.0) + weight * score / top
+        return scores
 
     def _entries(self, playbook: Playbook, agent: str) -> tuple[Entry, ...]:
         """The entries this agent may see; found once a version, for walking 10,000 takes milliseconds."""

@@ -52,7 +52,7 @@ def parse(text: str, path: str = "<text>") -> Parsed:
     if entries is None:
         entries = []
     if not isinstance(entries, list):
-        raise BadPlaybook(f"{_at(text, path, ('entries',))}: entries must be a list")
+        raise BadPlaybook(f"{at(text, path, ('entries',))}: entries must be a list")
     _named(entries)
     try:
         checked = ENTRIES.validate_python(entries)
@@ -61,12 +61,12 @@ def parse(text: str, path: str = "<text>") -> Parsed:
     known: set[str] = set()
     for index, entry in enumerate(checked):
         if entry.id in known:
-            raise BadPlaybook(f"{_at(text, path, ('entries', index, 'id'))}: id {entry.id!r} is given twice")
+            raise BadPlaybook(f"{at(text, path, ('entries', index, 'id'))}: id {entry.id!r} is given twice")
         known.add(entry.id)
     extends = settings.get("extends") or []
     files = [extends] if isinstance(extends, str) else extends
     if not isinstance(files, list) or not all(isinstance(each, str) for each in files):
-        raise BadPlaybook(f"{_at(text, path, ('extends',))}: extends must be a list of files")
+        raise BadPlaybook(f"{at(text, path, ('extends',))}: extends must be a list of files")
     name = settings.get("playbook")
     return Parsed(name if isinstance(name, str) else "", checked, tuple(files))
 
@@ -91,7 +91,7 @@ def load(text: str, path: str = "<text>") -> dict[str, Any]:
         raise BadPlaybook(f"{path}:1:1: a settings file must be a mapping with `entries:`")
     version = settings.get("ctxeng", SCHEMA)
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise BadPlaybook(f"{_at(text, path, ('ctxeng',))}: ctxeng must be a schema version such as {SCHEMA}")
+        raise BadPlaybook(f"{at(text, path, ('ctxeng',))}: ctxeng must be a schema version such as {SCHEMA}")
     if version > SCHEMA:
         raise NewerPlaybook(path, version, SCHEMA)
     checked: dict[str, Any] = settings
@@ -178,10 +178,10 @@ def _sentence(text: str, path: str, error: ValidationError) -> str:
     place = ("entries", *first["loc"])
     field = ".".join(str(step) for step in place[2:3])
     hint = "; put it in quotes" if first["type"] == "string_type" else ""
-    return f"{_at(text, path, place)}: {field + ': ' if field else ''}{first['msg']}{hint}"
+    return f"{at(text, path, place)}: {field + ': ' if field else ''}{first['msg']}{hint}"
 
 
-def _at(text: str, path: str, place: tuple[str | int, ...]) -> str:
+def at(text: str, path: str, place: tuple[str | int, ...]) -> str:
     """file:line:column of the node at that place, or of the nearest one around it."""
     node = compose(text)
     for step in place:

@@ -89,7 +89,7 @@ def test_a_finished_run_is_not_resumed_and_keeps_no_answers(cli, tmp_path, tasks
 
 def cut_off(spawn, book, tasks, how, *options):
     """Starts a run and stops it once some of it is done."""
-    process = spawn("learn", book, tasks, "--window", 1, "--no-plot", *options)
+    process = spawn("learn", book, tasks, "--window", 3, "--no-plot", *options)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         if any(
@@ -115,11 +115,11 @@ def long(tmp_path, tasks):
 
 def test_a_killed_run_is_resumed_and_ends_like_one_that_was_not(cli, spawn, tmp_path, long):
     (tmp_path / "whole").mkdir()
-    whole = cli("learn", tmp_path / "whole" / "b.yaml", long, "--window", 1, "--no-plot", "--json").lines[-1]
+    whole = cli("learn", tmp_path / "whole" / "b.yaml", long, "--window", 3, "--no-plot", "--json").lines[-1]
     book = tmp_path / "b.yaml"
     code, _, _ = cut_off(spawn, book, long, signal.SIGKILL)
     assert code == -signal.SIGKILL
-    ran = cli("learn", book, long, "--window", 1, "--no-plot", "--json")
+    ran = cli("learn", book, long, "--window", 3, "--no-plot", "--json")
     assert ran.lines[0]["resumed"] > 0
     report = ran.lines[-1]
     assert report["version"] == whole["version"]
@@ -135,7 +135,7 @@ def test_ctrl_c_says_what_was_kept_and_how_to_resume(cli, spawn, tmp_path, long)
     assert "of 72 tasks are answered and kept" in err
     assert "resume with the same command" in err
     assert "Traceback" not in err
-    ran = cli("learn", book, long, "--window", 1, "--no-plot")
+    ran = cli("learn", book, long, "--window", 3, "--no-plot")
     assert "resumed at" in ran.err
     assert ran.code == 0
 
@@ -143,9 +143,9 @@ def test_ctrl_c_says_what_was_kept_and_how_to_resume(cli, spawn, tmp_path, long)
 def test_fresh_starts_over_under_another_id(cli, spawn, tmp_path, long):
     book = tmp_path / "b.yaml"
     cut_off(spawn, book, long, signal.SIGKILL)
-    ran = cli("learn", book, long, "--window", 1, "--no-plot", "--json", "--fresh", "--limit", 72)
+    ran = cli("learn", book, long, "--window", 3, "--no-plot", "--json", "--fresh", "--limit", 72)
     assert ran.lines[0]["resumed"] == 0
-    again = cli("learn", book, long, "--window", 1, "--no-plot", "--json")
+    again = cli("learn", book, long, "--window", 3, "--no-plot", "--json")
     assert again.lines[0]["resumed"] == 0
 
 
@@ -266,11 +266,11 @@ def test_bad_input_is_said_before_anything_is_written(cli, tmp_path, tasks, monk
 
 def test_two_processes_do_not_work_on_one_run(cli, spawn, tmp_path, long):
     book = tmp_path / "b.yaml"
-    process = spawn("learn", book, long, "--window", 1, "--no-plot")
+    process = spawn("learn", book, long, "--window", 3, "--no-plot")
     try:
         while not list(tmp_path.glob(".ctxeng/runs/*/progress.jsonl")) and process.poll() is None:
             time.sleep(0.01)
-        ran = cli("learn", book, long, "--window", 1, "--no-plot")
+        ran = cli("learn", book, long, "--window", 3, "--no-plot")
     finally:
         process.kill()
         process.communicate()

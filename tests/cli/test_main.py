@@ -5,6 +5,9 @@ import time
 
 import pytest
 
+from ctxeng import __version__
+from ctxeng.retrieval import embed
+
 
 def start(*arguments, code=""):
     command = (
@@ -69,8 +72,6 @@ def test_an_unknown_option_is_exit_code_2(cli):
 
 
 def test_the_version_is_shown(cli):
-    from ctxeng import __version__
-
     assert cli("--version").out == f"ctxeng {__version__}\n"
 
 
@@ -91,8 +92,6 @@ def test_the_doctor_names_keys_and_never_shows_them(cli, monkeypatch):
 
 
 def test_the_doctor_fails_where_the_default_model_cannot_run(cli, monkeypatch):
-    from ctxeng.retrieval import embed
-
     monkeypatch.setattr(embed, "_packaged", lambda: None)
     monkeypatch.setattr(embed, "_hub_cached", lambda: None)
     ran = cli("doctor", "--quick")

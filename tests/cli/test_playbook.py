@@ -1,6 +1,8 @@
 import json
 
 import pytest
+import yaml
+from jsonschema import Draft202012Validator
 
 from ctxeng.playbook.delta import Tag
 from ctxeng.playbook.store import PlaybookStore
@@ -179,9 +181,6 @@ def test_stats_count_entries_votes_and_records(cli, learned):
 
 
 def test_schema_is_a_json_schema_that_the_playbook_fits(cli, book):
-    import yaml
-    from jsonschema import Draft202012Validator
-
     schema = cli("playbook", "schema").json
     Draft202012Validator.check_schema(schema)
     Draft202012Validator(schema).validate(yaml.safe_load(book.read_text()))
@@ -254,3 +253,9 @@ def test_every_command_says_that_there_is_no_such_playbook(cli, tmp_path, comman
     assert "no such playbook" in ran.err
     folder = cli("playbook", command, tmp_path)
     assert "is a directory; name the YAML file" in folder.err
+
+
+def test_square_brackets_in_a_lesson_are_text(cli, book):
+    book.write_text(book.read_text().replace("store credit", "[red]credit[/red]"), encoding="utf-8")
+    assert "[red]credit[/red]" in cli("playbook", "show", book).out
+    assert "[red]credit[/red]" in cli("playbook", "show", book, "--entry", "refund-k7q2m").out

@@ -3,6 +3,9 @@ import json
 
 import pytest
 
+from ctxeng.cli.main import main
+from ctxeng.errors import BadInput
+
 DOC = """\
 # Returns
 
@@ -134,8 +137,5 @@ def test_a_window_that_is_too_small_is_exit_code_1(cli):
 
 
 def test_debug_shows_where_an_error_comes_from(cli):
-    from ctxeng.cli.main import main
-    from ctxeng.errors import BadInput
-
     with pytest.raises(BadInput):
         main(["run", "", "--debug"])

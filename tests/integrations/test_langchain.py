@@ -5,7 +5,6 @@ import sys
 from typing import Any
 
 import pytest
-from ctxeng_integrations.langchain import TURN, PlaybookMiddleware
 from langchain.agents import create_agent
 from langchain_core.language_models.fake_chat_models import FakeMessagesListChatModel
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
@@ -20,6 +19,7 @@ from ctxeng.retrieval.embed import HashingEmbedder
 from ctxeng.settings import open_app
 from ctxeng.tokens import Estimate
 from ctxeng.turn import Labelled, Scope
+from ctxeng_integrations.langchain import TURN, PlaybookMiddleware
 
 SYSTEM = "You answer for a shop."
 ENTRIES = [

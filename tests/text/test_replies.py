@@ -2,6 +2,7 @@ import pytest
 from pydantic import BaseModel, TypeAdapter
 
 from ctxeng.errors import BadReply
+from ctxeng.models.scripted import ScriptedModel
 from ctxeng.text.replies import (
     Unrepaired,
     ask_json,
@@ -11,7 +12,6 @@ from ctxeng.text.replies import (
     read_choice,
     read_json,
 )
-from ctxeng.models.scripted import ScriptedModel
 from ctxeng.turn import Ask, Choice, Choices, FreeText, Schema
 
 

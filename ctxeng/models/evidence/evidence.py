@@ -112,7 +112,7 @@ class Evidence:
 
 
 def _weigh(cases: Sequence[Case], known: Questions, right: NDArray[np.intp], offer: Offer) -> Weighing:
-    """Weights and correction from `cases` (the first rows of `known`); the starting weights where there are none."""
+    """Weights and correction from `cases`, the first rows of `known`; without any, the starting weights."""
     last = len(cases)
     choices = len(offer.meaning)
     first = last - min(last, MOST_CASES, MOST_CELLS // choices)

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -14,14 +15,20 @@ from ctxeng.models.evidence.text import Reading, name_words, read, stem, words
 from ctxeng.models.evidence.types import Choice, Embed, Vectors
 
 WINDOW_CHARS = 120  # on each side of the span, for the masked view
-NEAR_WORDS = 6  # on each side of the span, for the lexical view
-DECAY = 0.2  # a word at distance i (0 = next to the span) weighs 1 / (1 + DECAY i)
+NEAR_WORDS = 10  # on each side of the span, for the lexical view
+PAIRED_WORDS = 8  # on each side, for pairs of neighbouring words
+DECAY = 0.15  # a word at distance i (0 = next to the span) weighs 1 / (1 + DECAY i)
 SIDED = 0.7  # weight of "this word, on this side" beside "this word"
+PAIRED = 0.5  # weight of "these two words, on this side"
+SHORT = 3  # letters: words up to this length, numbers and marks tell little ...
+LIGHT = 0.4  # ... and weigh this much
+SILENT = frozenset('.,()"')  # marks that tell nothing
+LONG_NUMBER = 4  # digits: longer whole numbers are alike
 WORD_BINS = 2048  # hashed features of the words near the span
 FORM_BINS = 512  # hashed features of the span's own form
 TINY = 1e-9
 
-_RUN = re.compile(r"(.)\1+")
+_YEAR = re.compile(r"(?:19|20)\d\d")
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ class Questions:
 
 @dataclass(frozen=True)
 class Offer:
-    """`c` choices: (c, d) embeddings of their names, (c, w) weighted words of the names, and the `w` words."""
+    """`c` choices: (c, d) embeddings of their names, (c, w) weighted words of them, and those `w` words."""
 
     meaning: Vectors
     worded: Vectors
@@ -107,17 +114,22 @@ def nearby(reading: Reading) -> Vectors:
     if not reading.span:
         bag = {f"w {stem(word)}": 1.0 for word in words(reading.context)}
         return unit(np.concatenate([_hashed(bag, WORD_BINS), np.zeros(FORM_BINS, np.float32)]))
-    sides = {"L": words(reading.left)[::-1][:NEAR_WORDS], "R": words(reading.right)[:NEAR_WORDS]}
+    sides = {"L": words(reading.left)[::-1], "R": words(reading.right)}
     near: defaultdict[str, float] = defaultdict(float)
-    for side, neighbours in sides.items():
-        for distance, word in enumerate(neighbours):
-            weight = 1 / (1 + DECAY * distance)
-            near[f"w {stem(word)}"] += weight
-            near[f"{side} {stem(word)}"] += weight * SIDED
-    form = {f"form {_form(reading.span)}": 1.0, f"length {len(reading.span)}": 1.0}
-    form |= {f"next {side} {next(iter(neighbours), '')}": 1.0 for side, neighbours in sides.items()}
-    parts = [unit(_hashed(near, WORD_BINS)), unit(_hashed(form, FORM_BINS))]
-    return unit(np.concatenate(parts))
+    for side, line in sides.items():
+        stems = [stem(word) for word in line[:NEAR_WORDS]]
+        for distance, word in enumerate(stems):
+            if word in SILENT:
+                continue
+            fade = 1 / (1 + DECAY * distance)
+            weight = fade if word.isalpha() and len(line[distance]) > SHORT else fade * LIGHT
+            near[f"w {word}"] += weight
+            near[f"{side} {word}"] += weight * SIDED
+        for distance, pair in enumerate(pairwise(stems[:PAIRED_WORDS])):
+            near[f"{side} {pair}"] += PAIRED / (1 + DECAY * distance)
+    before, after = (next(iter(line), "") for line in sides.values())
+    form = [*_form(reading.span), f"before {before}", f"after {after}", f"between {before} {after}"]
+    return unit(np.concatenate([unit(_hashed(near, WORD_BINS)), unit(_hashed(Counter(form), FORM_BINS))]))
 
 
 def unit(vectors: Vectors) -> Vectors:
@@ -127,10 +139,14 @@ def unit(vectors: Vectors) -> Vectors:
     return scaled
 
 
-def _form(span: str) -> str:
-    """`1,250.5` -> `9,9.9`, `Net5` -> `Aa9`: the span's kinds of characters, runs shortened."""
-    kinds = ("9" if c.isdigit() else "A" if c.isupper() else "a" if c.isalpha() else c for c in span)
-    return _RUN.sub(r"\1", "".join(kinds))
+def _form(span: str) -> list[str]:
+    """What kind of value a span is: a word, or a number of some notation and size."""
+    digits = sum(character.isdigit() for character in span)
+    if not digits:
+        return ["word"]
+    size = sum(character.isdigit() for character in span.partition(".")[0].lstrip("0"))
+    notation = "decimal" if "." in span else "grouped" if "," in span else f"whole {min(digits, LONG_NUMBER)}"
+    return ["number", f"notation {notation}", f"size {size}"] + (["year"] if _YEAR.fullmatch(span) else [])
 
 
 def _hashed(bag: Mapping[str, float], bins: int) -> Vectors:

@@ -22,7 +22,10 @@ from ctxeng.tokens import Estimate
 from ctxeng.turn import Request, user
 from ctxeng_evals.bench.table import Figures, Row, seconds
 
-WORDS = ["check", "verify", "round", "invoice", "refund", "customer", "table", "join", "index", "date", "year", "currency", "account", "tax", "field", "value", "total", "unit", "price", "order", "ship", "return", "error", "retry", "token", "limit", "user", "session", "policy", "region", "query", "filter", "column"]
+WORDS = (
+    *("check", "verify", "round", "invoice", "refund", "customer", "table", "join", "index", "date", "year"),
+    *("field", "value", "total", "unit", "price", "order", "ship", "return", "error", "retry", "token"),
+)
 _LINE = re.compile(r"\[([^\]]+)\] helpful=(\d+) harmful=(\d+) :: (.*)")
 
 
