@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ctxeng.cli import playbook_change, playbook_lint, playbook_show
+from ctxeng.cli import playbook_change, playbook_export, playbook_lint, playbook_show
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,6 +20,6 @@ app.command("undo")(playbook_change.undo)
 app.command("rollback")(playbook_change.rollback)
 app.command("merge")(playbook_change.merge)
 app.command("import")(playbook_change.import_file)
-app.command("export")(playbook_show.export)
+app.command("export")(playbook_export.export)
 app.command("redact")(playbook_change.redact)
-app.command("schema")(playbook_show.schema)
+app.command("schema")(playbook_export.schema)

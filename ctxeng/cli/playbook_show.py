@@ -1,4 +1,4 @@
-"""What a playbook holds and how it came to that: show, log, diff, stats, export, schema."""
+"""What a playbook holds and how it came to that: show, log, diff, stats."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from ctxeng.playbook.store import PlaybookStore
 
 PlaybookPath = Annotated[Path, typer.Argument(help="The playbook's YAML file.")]
-FORMATS = ("yaml", "json", "ace")
+_COLUMNS = 20  # characters for the votes and between the columns
+STATUSES = ("candidate", "active", "frozen", "retired")
 
 
 def show(
@@ -35,6 +36,8 @@ def show(
 
     Example: [bold]ctxeng playbook show support.yaml --entry cases-k7q2m[/bold]
     """
+    if status is not None and status not in STATUSES:
+        raise UnknownName("status", status, STATUSES)
     store = opened(playbook)
     book = store.playbook
     if entry is not None:
@@ -46,17 +49,20 @@ def show(
         if (section is None or each.section == section) and (status is None or each.status == status)
     ][:limit]
     if as_json:
-        rows = [_row(book, each) for each in entries]
+        rows = [row_of(book, each) for each in entries]
         emit({"playbook": book.name, "version": book.version, "count": len(book), "entries": rows})
         return
     from ctxeng.cli.tables import simple_table  # noqa: PLC0415 - rich tables
 
+    console = out()
+    columns = [[each.id for each in entries], [each.section for each in entries], ["candidate"]]
+    widths = [max(map(len, column), default=0) for column in columns]
+    room = max(30, console.width - sum(widths) - _COLUMNS)
     table = simple_table("entry", "section", "+", "-", "status", "when -> text", right=("+", "-"))
     for each in entries:
         votes = book.votes(each.id)
         counted = [str(votes[name]) if votes.get(name) else "" for name in ("helpful", "harmful")]
-        table.add_row(each.id, each.section, *counted, each.status, _said(each, 100))
-    console = out()
+        table.addrow_of(each.id, each.section, *counted, each.status, _said(each, room))
     console.print(table)
     shown = f"{len(entries):,} of " if len(entries) < len(book) else ""
     console.print(f"{shown}{len(book):,} entries, {book.name} at version {book.version}", style="dim")
@@ -85,7 +91,7 @@ def log(
         body = record.body
         deltas = body.deltas
         what = sentence(deltas[0], 60) if len(deltas) == 1 else counted(counts(deltas))
-        table.add_row(body.time[:19], clipped(body.by, 24), what, clipped(body.why, 32), body.after)
+        table.addrow_of(body.time[:19], clipped(body.by, 24), what, clipped(body.why, 32), body.after)
     out().print(table)
 
 
@@ -140,47 +146,16 @@ def stats(playbook: PlaybookPath, as_json: JsonFlag = False) -> None:
     table = simple_table("figure", "value")
     for name, value in found:
         words = (
-            _words(value) if isinstance(value, Mapping) else f"{value:,}" if isinstance(value, int) else value
+            words_of(value)
+            if isinstance(value, Mapping)
+            else f"{value:,}"
+            if isinstance(value, int)
+            else value
         )
-        table.add_row(name.replace("_", " "), plain(str(words)))
+        table.addrow_of(name.replace("_", " "), plain(str(words)))
     for each in store.notes:
-        table.add_row("note", plain(each))
+        table.addrow_of("note", plain(each))
     out().print(table)
-
-
-def export(
-    playbook: PlaybookPath,
-    with_stats: Annotated[
-        bool, typer.Option("--with-stats", help="Votes and provenance too (YAML: as comments).")
-    ] = False,
-    form: Annotated[str, typer.Option("--format", help="yaml, json, or ace (ACE's text format).")] = "yaml",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="A file instead of stdout.")] = None,
-    as_json: JsonFlag = False,
-) -> None:
-    """Write the whole playbook, what it extends included, as one file that stands alone.
-
-    Example: [bold]ctxeng playbook export support.yaml --with-stats -o review.yaml[/bold]
-    """
-    form = "json" if as_json else form
-    if form not in FORMATS:
-        raise UnknownName("format", form, FORMATS)
-    text = _exported(opened(playbook).playbook, form, with_stats)
-    if output is None:
-        print(text, end="")
-        return
-    if output.is_dir() or not output.parent.is_dir():
-        raise BadInput(f"{output}: no file can be written there")
-    output.write_text(text, encoding="utf-8")
-
-
-def schema() -> None:
-    """Print the JSON Schema of the YAML file, for editors.
-
-    Example: [bold]ctxeng playbook schema > ctxeng.schema.json[/bold]
-    """
-    from ctxeng.settings import json_schema  # noqa: PLC0415 - half a second
-
-    emit(json_schema())
 
 
 def opened(path: Path) -> PlaybookStore:
@@ -215,14 +190,14 @@ def _show_entry(store: PlaybookStore, name: str, as_json: bool) -> None:
     from ctxeng.cli.deltas import sentence  # noqa: PLC0415 - pydantic
 
     book = store.playbook
-    row = _row(book, book.get(name))
+    row = row_of(book, book.get(name))
     history = store.log(name)
     if as_json:
         emit({**row, "history": [_record(record) for record in history]})
         return
     console = out()
     for field, value in row.items():
-        shown = _words(value) if isinstance(value, Mapping) else value
+        shown = words_of(value) if isinstance(value, Mapping) else value
         console.print(f"{field:<11}", style="bold", end=" ")
         console.print(plain(str(shown)) or "-")
     console.print("history", style="bold")
@@ -233,7 +208,8 @@ def _show_entry(store: PlaybookStore, name: str, as_json: bool) -> None:
             console.print(said)
 
 
-def _row(book: Playbook, entry: Entry) -> dict[str, Any]:
+def row_of(book: Playbook, entry: Entry) -> dict[str, Any]:
+    """An entry with its votes and provenance, as JSON."""
     provenance = book.provenance(entry.id).model_dump(mode="json", exclude_defaults=True)
     return {
         **entry.model_dump(mode="json"),
@@ -258,28 +234,6 @@ def _said(entry: Entry, width: int) -> str:
     return clipped(f"{entry.when} -> {entry.text}" if entry.when else entry.text, width)
 
 
-def _words(value: Mapping[str, Any]) -> str:
+def words_of(value: Mapping[str, Any]) -> str:
+    """Counters in words."""
     return ", ".join(f"{key} {number}" for key, number in value.items()) or "-"
-
-
-def _exported(book: Playbook, form: str, with_stats: bool) -> str:
-    import json  # noqa: PLC0415 - with what it serves
-
-    from ctxeng.playbook.ace_text import write_ace  # noqa: PLC0415 - pydantic
-    from ctxeng.playbook.yamlfile import dump  # noqa: PLC0415
-
-    if form == "ace":
-        return write_ace(book)
-    if form == "json":
-        bare = [entry.model_dump(mode="json") for entry in book.entries]
-        rows = [_row(book, entry) for entry in book.entries] if with_stats else bare
-        document = {"playbook": book.name, "version": book.version, "entries": rows}
-        return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
-    lines = [f"ctxeng: {book.schema}\n", f"playbook: {json.dumps(book.name)}\n", "entries:"]
-    lines.append("\n" if len(book) else " []\n")
-    for entry in book.entries:
-        lines.append(dump(entry, "  "))
-        if with_stats:
-            row = _row(book, entry)
-            lines.append(f"    # {_words(row['votes'])}; {json.dumps(row['provenance'])}\n")
-    return "".join(lines)
