@@ -62,7 +62,7 @@ def show(
     for each in entries:
         votes = book.votes(each.id)
         counted = [str(votes[name]) if votes.get(name) else "" for name in ("helpful", "harmful")]
-        table.addrow_of(each.id, each.section, *counted, each.status, _said(each, room))
+        table.add_row(each.id, each.section, *counted, each.status, _said(each, room))
     console.print(table)
     shown = f"{len(entries):,} of " if len(entries) < len(book) else ""
     console.print(f"{shown}{len(book):,} entries, {book.name} at version {book.version}", style="dim")
@@ -91,7 +91,7 @@ def log(
         body = record.body
         deltas = body.deltas
         what = sentence(deltas[0], 60) if len(deltas) == 1 else counted(counts(deltas))
-        table.addrow_of(body.time[:19], clipped(body.by, 24), what, clipped(body.why, 32), body.after)
+        table.add_row(body.time[:19], clipped(body.by, 24), what, clipped(body.why, 32), body.after)
     out().print(table)
 
 
@@ -152,9 +152,9 @@ def stats(playbook: PlaybookPath, as_json: JsonFlag = False) -> None:
             if isinstance(value, int)
             else value
         )
-        table.addrow_of(name.replace("_", " "), plain(str(words)))
+        table.add_row(name.replace("_", " "), plain(str(words)))
     for each in store.notes:
-        table.addrow_of("note", plain(each))
+        table.add_row("note", plain(each))
     out().print(table)
 
 

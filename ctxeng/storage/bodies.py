@@ -5,25 +5,14 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import TypeVar
 from uuid import uuid4
 
+from ctxeng.storage.setaside import Texts
 from ctxeng.turn import Value
 
 V = TypeVar("V", bound=Value)
 _LIVE = 4_096  # values held in memory; with a store behind them, older ones are read back
-
-
-class Texts(Protocol):
-    """A content-addressed store of texts."""
-
-    def put(self, text: str) -> str:
-        """The text's reference."""
-        ...
-
-    def get(self, ref: str) -> str:
-        """The text of a reference."""
-        ...
 
 
 @dataclass(frozen=True)
