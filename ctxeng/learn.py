@@ -60,9 +60,10 @@ class Learning:
 
         A delta that no longer applies (its entry is gone) is refused alone and reported; the rest land.
         """
-        good, refused = admissible(self.store.playbook, deltas)
+        done = self.store.has(key)
+        good, refused = (list(deltas), []) if done else admissible(self.store.playbook, deltas)
         applied = list(good)
-        if good:
+        if good and not done:
             self.store.apply(good, by=by, why=why, key=key)
         for name, upkeep in (("refine", self._refinement), ("budget", self._evictions)):
             more = upkeep(self.store.playbook)

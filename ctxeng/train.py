@@ -16,7 +16,7 @@ from ctxeng.turn import Context, Labelled, Observed, Task, Turn, Unlabelled, Usa
 
 Solve = Callable[[Task, str], Turn]  # a task and the turn's id
 Mode = Literal["online", "offline", "eval"]
-ANSWERED, LEARNED, VALIDATED = "answered", "learned", "validated"
+ANSWERED, LEARNED, APPLIED, VALIDATED = "answered", "learned", "applied", "validated"
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,11 @@ class Trainer:
             )
             # idempotent by its key: a kill between the two lines above and below loses nothing
             deltas = DELTAS.validate_python(record["deltas"])
-            learned = self.learning.apply(deltas, by="learn", why=f"step {key}", key=self._unique(step))
+            if f"{APPLIED} {step}" in done:
+                learned = _learned(done[f"{APPLIED} {step}"])
+            else:
+                learned = self.learning.apply(deltas, by="learn", why=f"step {key}", key=self._unique(step))
+                self.progress.add(f"{APPLIED} {step}", _came(learned))
             report.refused += learned.refused
             self._tell(Tick("learned", seen, total, learned=learned, resumed=resumed))
 
@@ -230,3 +234,13 @@ def _proposed(proposal: Proposal) -> dict[str, Any]:
         "usage": {role: usage.model_dump() for role, usage in proposal.usage.items()},
         "failures": list(proposal.failures),
     }
+
+
+def _came(learned: Learned) -> dict[str, Any]:
+    deltas = DELTAS.dump_python(learned.applied, mode="json")
+    return {"applied": deltas, "refused": list(learned.refused), "version": learned.version}
+
+
+def _learned(record: dict[str, Any]) -> Learned:
+    deltas = DELTAS.validate_python(record["applied"])
+    return Learned(deltas, tuple(record["refused"]), (), record["version"])

@@ -150,6 +150,7 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path):
         except Stop:
             continue
     assert len(report.scored) == 20
+    assert report.refused == [], "what landed before the stop is not applied, or refused, again"
     assert (whole / "book.yaml").read_bytes() == (other / "book.yaml").read_bytes()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,6 +13,7 @@ from typing import Any
 
 from ctxeng.cli import runs
 from ctxeng.cli.common import note, overridden
+from ctxeng.cli.interrupt import interruptible
 from ctxeng.cli.live import Watch, watch
 from ctxeng.cli.solver import Solver
 from ctxeng.errors import BadInput, StoreLocked, UnknownName
@@ -116,8 +117,8 @@ class Session:
             before = self._before(run, as_json=as_json) if self.baseline else None
             total = len(self.tasks) * (self.settings.learning.epochs if self.mode == "offline" else 1)
             label = "answering" if self.mode == "eval" else "learning"
-            with watch(total, label, as_json=as_json) as seen:
-                report = self._trainer(run, seen).run(self.tasks)
+            with watch(total, label, as_json=as_json) as seen, interruptible() as check:
+                report = self._trainer(run, seen, check).run(self.tasks)
         return Outcome(report, before, old, self.app.store.playbook, seen, time.monotonic() - began)
 
     def close(self) -> None:
@@ -125,9 +126,14 @@ class Session:
         if "app" in vars(self) and "store" in vars(self.app):
             self.app.store.close()
 
-    def _trainer(self, run: runs.Run, seen: Watch) -> Trainer:
+    def _trainer(self, run: runs.Run, seen: Watch, check: Callable[[], None]) -> Trainer:
         given = self.settings.learning
-        solver = Solver(self.orchestrator, self.learning.judge, self.tasks, seen.answered)
+
+        def answered() -> None:
+            seen.answered()
+            check()
+
+        solver = Solver(self.orchestrator, self.learning.judge, self.tasks, answered)
         return Trainer(
             solver.solve,
             self.learning,

@@ -88,6 +88,11 @@ class PlaybookStore:
             self._files.append(ledger, body, applied)
             return applied
 
+    def has(self, key: str) -> bool:
+        """Whether a batch of this key was applied before."""
+        with self._files.held():
+            return key in self._files.current().keys
+
     def commit(self) -> Playbook:
         """The playbook; its YAML now says the same, in one atomic step."""
         with self._files.held():

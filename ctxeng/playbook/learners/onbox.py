@@ -18,8 +18,8 @@ class OnboxReflector:
     """Turns labelled turns, right or wrong, into entries: `when` is the cue, `text` what it means.
 
     A turn that was only observed teaches its own answer where it scored full marks; an unlabelled one
-    teaches nothing. Entries that the answer cited are voted helpful where they said the right thing and
-    harmful where they said another.
+    teaches nothing. Entries that the answer cited are voted helpful where they say the right thing, and
+    harmful where they say the wrong one that was answered.
     """
 
     cue: Callable[[str], str] = str.strip
@@ -63,15 +63,12 @@ class OnboxReflector:
     def _votes(self, turn: Turn, meaning: str, playbook: Playbook) -> list[Delta]:
         own = {entry.id: entry for entry in playbook.own} if turn.answer and turn.answer.cited else {}
         cited = [own[each] for each in dict.fromkeys(turn.answer.cited if turn.answer else ()) if each in own]
+        said = turn.answer.text if turn.answer else ""
+        names = {meaning: "helpful"} if said == meaning else {meaning: "helpful", said: "harmful"}
         return [
-            Tag(
-                id=entry.id,
-                votes={"helpful" if entry.text == meaning else "harmful": 1},
-                evidence=(turn.id,),
-                by=self.name,
-            )
+            Tag(id=entry.id, votes={names[entry.text]: 1}, evidence=(turn.id,), by=self.name)
             for entry in cited
-            if entry.kind == "exemplar"
+            if entry.kind == "exemplar" and entry.text in names
         ]
 
 
