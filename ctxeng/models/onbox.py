@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ctxeng import render
 from ctxeng.errors import Cancelled, ModelError
-from ctxeng.models.evidence import Case, Evidence
+from ctxeng.models.evidence import Case, Evidence, kin
 from ctxeng.protocols import Event, Layout, OnEvent
 from ctxeng.retrieval.embed import Embedder, TextEncoder
 from ctxeng.retrieval.hybrid import Hybrid
@@ -94,7 +94,8 @@ class OnboxModel:
         sections = [
             (s.ref, s.body) for s in context.of("playbook") if isinstance(s.body, Note) and s.body.when
         ]
-        cases = [Case(cue=body.when, means=body.text) for _, body in sections]
+        groups = kin([body.when for _, body in sections])
+        cases = [Case(body.when, body.text, group) for (_, body), group in zip(sections, groups, strict=True)]
         evidence = self._fitted(cases, want.options)
         scores = evidence.scores(question) + self._support(question, context, want)
         best = int(np.argmax(scores))

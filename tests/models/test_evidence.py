@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ctxeng.models.evidence import Case, Choice, Evidence, cue
+from ctxeng.models.evidence import Case, Choice, Evidence, cue, kin
 from ctxeng.models.evidence.logit import fit_weights, log_softmax
 from ctxeng.models.evidence.ridge import RIDGE, held_out
 from ctxeng.models.evidence.text import name_words, read
@@ -23,7 +23,7 @@ def embed(texts):
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
 
 
-CHOICES = [Choice("InterestRate"), Choice("LoanAmount"), Choice("NumberOfStores")]
+CHOICES = [Choice(value="InterestRate"), Choice(value="LoanAmount"), Choice(value="NumberOfStores")]
 
 
 def question(span, sentence):
@@ -53,7 +53,9 @@ def test_without_cases_the_choice_most_like_the_question_wins():
 
 
 def test_what_a_choice_is_about_counts_for_it():
-    evidence = Evidence.fit([], [Choice("alpha"), Choice("beta", "weather forecast for any city")], embed)
+    evidence = Evidence.fit(
+        [], [Choice(value="alpha"), Choice(value="beta", about="weather forecast for any city")], embed
+    )
     assert pick(evidence, "weather forecast for Oslo") == "beta"
 
 
@@ -116,7 +118,7 @@ def test_cases_that_mean_no_choice_on_offer_are_left_out():
 
 
 def test_a_choice_no_case_means_can_still_win():
-    evidence = Evidence.fit(records(20), [*CHOICES, Choice("EmployeePensionAge")], embed)
+    evidence = Evidence.fit(records(20), [*CHOICES, Choice(value="EmployeePensionAge")], embed)
     assert pick(evidence, "what is the employee pension age") == "EmployeePensionAge"
 
 
@@ -130,8 +132,10 @@ def test_support_names_at_most_three_cases_that_mean_the_choice():
 
 def test_choices_may_change_from_one_call_to_the_next():
     cases = [Case(f"is {number} even", "Yes" if number % 2 == 0 else "No") for number in range(50)]
-    first = Evidence.fit(cases, [Choice("Yes"), Choice("No")], embed)
-    second = Evidence.fit(cases, [Choice("12/25/1937"), Choice("01/04/1938"), Choice("No")], embed, first)
+    first = Evidence.fit(cases, [Choice(value="Yes"), Choice(value="No")], embed)
+    second = Evidence.fit(
+        cases, [Choice(value="12/25/1937"), Choice(value="01/04/1938"), Choice(value="No")], embed, first
+    )
     assert first.scores("is 7 even").shape == (2,)
     assert second.scores("is 7 even").shape == (3,)
 
@@ -152,20 +156,26 @@ def test_choices_may_change_from_one_call_to_the_next():
 )
 def test_odd_questions_do_not_break_it(text):
     evidence = Evidence.fit(
-        [Case(cue(text), "Yes"), Case("plain", "No")], [Choice("Yes"), Choice("No")], embed
+        [Case(cue(text), "Yes"), Case("plain", "No")], [Choice(value="Yes"), Choice(value="No")], embed
     )
     assert np.isfinite(evidence.scores(text)).all()
     assert cue(cue(text)) == cue(text)
 
 
 def test_odd_choices_do_not_break_it():
-    choices = [Choice(""), Choice("++"), Choice("数字"), Choice("same"), Choice("same")]
+    choices = [
+        Choice(value=""),
+        Choice(value="++"),
+        Choice(value="数字"),
+        Choice(value="same"),
+        Choice(value="same"),
+    ]
     evidence = Evidence.fit([Case("a", "++"), Case("b", "same")], choices, embed)
     assert np.isfinite(evidence.scores("a")).all()
 
 
 def test_a_single_choice_is_certain():
-    assert Evidence.fit([Case("a", "only")], [Choice("only")], embed).scores("b").tolist() == [0.0]
+    assert Evidence.fit([Case("a", "only")], [Choice(value="only")], embed).scores("b").tolist() == [0.0]
 
 
 def test_no_choice_is_refused():
@@ -217,3 +227,10 @@ def test_weights_find_the_signal_that_tells():
     weights = fit_weights(signals, right, np.zeros(2))
     assert abs(weights[0]) < 0.5 < weights[1]
     assert np.exp(log_softmax(signals @ weights)).sum(axis=1) == pytest.approx(1)
+
+
+def test_questions_in_a_row_about_one_text_are_kin():
+    text = "the loan of 34 million at 5 percent was repaid in May"
+    cues = [f'tag for "34": {text}', f'tag for "5": {text}', "a wholly different matter, of ships"]
+    first, second, third = kin(cues)
+    assert first == second != third

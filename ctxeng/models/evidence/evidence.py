@@ -19,8 +19,9 @@ from ctxeng.models.evidence.signals import (
     one_hot,
     spreads,
 )
-from ctxeng.models.evidence.types import Array, Case, Choice, Embed
+from ctxeng.models.evidence.types import Array, Case, Embed
 from ctxeng.models.evidence.views import Offer, Parsed, Questions, questions
+from ctxeng.turn import Choice
 
 REFIT = 40  # weights are fitted on the first 40, 80, 120 ... usable cases, so that loads between share them
 MOST_CASES = 1500  # the newest of those that weights are fitted on; the votes come from all cases

@@ -1,6 +1,7 @@
 """Read a question: the span it points at, the text around that span, and the words of a name."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 HEAD_CHARS = (
@@ -10,6 +11,7 @@ SIDE_CHARS = 180  # of the text on each side of the span
 PLAIN_CHARS = 700  # of a question that points at nothing
 LONGEST_SPAN = 80  # a longer quotation is a text, not a pointer into one
 SHORTEST_STEM = 3
+SAME_TEXT = 0.5  # of the words of the shorter of two cues, from where on they point into one text
 MASK = "_"  # stands for the pointed-at span, whose own digits or letters would mislead a comparison
 
 _QUOTED = re.compile(rf'"([^"\n]{{1,{LONGEST_SPAN}}})"|“([^”\n]{{1,{LONGEST_SPAN}}})”')
@@ -65,6 +67,21 @@ def cue(text: str) -> str:
     if not reading.span:
         return reading.left
     return f'{reading.head} "{reading.span}": {reading.left}{reading.span}{reading.right}'.strip()
+
+
+def kin(cues: Sequence[str]) -> list[str]:
+    """A group for each cue: those in a row that share half of their words point into the same text.
+
+    Questions about one text tend to be learned together, and would vouch for each other in a fit.
+    """
+    groups: list[str] = []
+    before: set[str] = set()
+    for number, cue_text in enumerate(cues):
+        now = set(words(read(cue_text).context))
+        same = bool(groups) and len(now & before) >= SAME_TEXT * max(1, min(len(now), len(before)))
+        groups.append(groups[-1] if same else f"text-{number}")
+        before = now
+    return groups
 
 
 def words(text: str) -> list[str]:

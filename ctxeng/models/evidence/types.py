@@ -25,11 +25,3 @@ class Case:
     cue: str
     means: str
     group: str = ""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One of the answers offered: its `value` as answered, and what it is `about` where that is known."""
-
-    value: str
-    about: str = ""

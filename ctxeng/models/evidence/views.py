@@ -12,7 +12,8 @@ from itertools import pairwise
 import numpy as np
 
 from ctxeng.models.evidence.text import Reading, name_words, read, stem, words
-from ctxeng.models.evidence.types import Choice, Embed, Vectors
+from ctxeng.models.evidence.types import Embed, Vectors
+from ctxeng.turn import Choice
 
 WINDOW_CHARS = 120  # on each side of the span, for the masked view
 NEAR_WORDS = 10  # on each side of the span, for the lexical view
