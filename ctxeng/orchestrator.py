@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Self
@@ -22,6 +23,8 @@ from ctxeng.steps import REMOVABLE, Steps
 from ctxeng.storage.bodies import Bodies
 from ctxeng.turn import Ask, Feedback, FreeText, Observed, Request, Truth, Turn, Unlabelled, Want, user
 from ctxeng.turn_graph import Leaf, TurnGraph, TurnState
+
+_STREAMED = ["custom", "updates", "values"]
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,8 @@ class Orchestrator:
     ) -> Turn:
         """One turn, finished. Raises ModelError, WindowTooSmall, ApprovalNeeded; a failed turn is logged."""
         start = self._start(request, want, ask, turn_id)
-        try:
-            state = self._graph("sync").invoke(start, self._config(start["given"]["turn"], cancelled))
-        except CtxengError as error:
-            self._failed(start, error)
-            raise
+        with self._running(start, cancelled) as config:
+            state = self._graph("sync").invoke(start, config)
         return self._finished(state)
 
     async def ainvoke(
@@ -76,11 +76,8 @@ class Orchestrator:
     ) -> Turn:
         """The same, awaited; cancelling the task cancels the model's call."""
         start = self._start(request, want, ask, turn_id)
-        try:
-            state = await self._graph("async").ainvoke(start, self._config(start["given"]["turn"], cancelled))
-        except CtxengError as error:
-            self._failed(start, error)
-            raise
+        with self._running(start, cancelled) as config:
+            state = await self._graph("async").ainvoke(start, config)
         return self._finished(state)
 
     def stream(
@@ -88,18 +85,13 @@ class Orchestrator:
     ) -> Iterator[Event | Turn]:
         """Events as they happen (text, thinking, call, usage, node), and the finished turn last."""
         start = self._start(request, want, ask, "")
-        config = self._config(start["given"]["turn"], None)
-        state: dict[str, Any] = dict(start)
-        graph = self._graph("sync")
-        try:
-            for mode, item in graph.stream(start, config, stream_mode=["custom", "updates", "values"]):
+        state: Mapping[str, Any] = start
+        with self._running(start) as config:
+            for mode, item in self._graph("sync").stream(start, config, stream_mode=_STREAMED):
                 if mode == "values":
                     state = item
                 else:
                     yield from _events(mode, item)
-        except CtxengError as error:
-            self._failed(start, error)
-            raise
         yield self._finished(state)
 
     async def astream(
@@ -119,19 +111,14 @@ class Orchestrator:
             running.cancel()
 
     async def _feed(self, start: TurnState, items: asyncio.Queue[Event | Turn | None]) -> None:
-        config = self._config(start["given"]["turn"], None)
         state: Mapping[str, Any] = start
-        graph = self._graph("async")
-        try:
-            async for mode, item in graph.astream(start, config, stream_mode=["custom", "updates", "values"]):
+        with self._running(start) as config:
+            async for mode, item in self._graph("async").astream(start, config, stream_mode=_STREAMED):
                 if mode == "values":
                     state = item
                 else:
                     for event in _events(mode, item):
                         items.put_nowait(event)
-        except CtxengError as error:
-            self._failed(start, error)
-            raise
         items.put_nowait(self._finished(state))
 
     def resume(self, turn_id: str, decisions: Mapping[str, bool | str] | None = None) -> Turn:
@@ -141,7 +128,7 @@ class Orchestrator:
         """
         if self.checkpointer is None:
             raise BadInput("resuming a turn needs a checkpointer")
-        config = self._config(turn_id, None)
+        config = self._config(turn_id)
         waiting = (
             {
                 pause.id: decisions.get(pause.value["call"]["id"], "not decided")
@@ -245,10 +232,28 @@ class Orchestrator:
             ask = ask.model_copy(update={"want": want})
         return self._turns.start(turn_id or uuid4().hex[:16], request, ask)
 
-    def _config(self, turn: str, cancelled: Callable[[], bool] | None) -> dict[str, Any]:
-        # a thread per turn: its checkpoints grow with the turn, never with those before it
-        limit = 10 + 4 * self.steps.max_steps
-        return {"configurable": {"thread_id": turn, "cancelled": cancelled}, "recursion_limit": limit}
+    @contextmanager
+    def _running(
+        self, start: TurnState, cancelled: Callable[[], bool] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """The graph's config for a turn; a failure is logged, the means to cancel it are forgotten."""
+        turn = start["given"]["turn"]
+        if cancelled is not None:
+            self._turns.cancels[turn] = cancelled
+        try:
+            yield self._config(turn)
+        except CtxengError as error:
+            self._failed(start, error)
+            raise
+        finally:
+            self._turns.cancels.pop(turn, None)
+
+    def _config(self, turn: str) -> dict[str, Any]:
+        config: dict[str, Any] = {"recursion_limit": 10 + 4 * self.steps.max_steps}
+        if self.checkpointer is not None:
+            # a thread per turn: its checkpoints grow with the turn, never with those before it
+            config["configurable"] = {"thread_id": turn}
+        return config
 
     def _finished(self, state: Mapping[str, Any]) -> Turn:
         pauses = state.get("__interrupt__", ())

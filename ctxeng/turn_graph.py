@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypedDict, cast
 
-from langchain_core.runnables import RunnableConfig, RunnableLambda
+from langchain_core.runnables import RunnableLambda
 from langgraph.config import get_stream_writer
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, Send, interrupt
@@ -47,6 +47,7 @@ class TurnGraph:
     bodies: Bodies
     without: frozenset[str] = frozenset()
     versions: Callable[[], tuple[str, ...]] = tuple
+    cancels: dict[str, Callable[[], bool]] = field(default_factory=dict)  # of running turns; never in state
 
     def compile(self, leaf: Leaf, checkpointer: Any = None) -> Any:
         """The compiled graph; `leaf` says whether models and tools are called, awaited, or either."""
@@ -96,14 +97,14 @@ class TurnGraph:
         context = self.steps.assemble(self._request(state), _ask(state))
         return _progress(state, context=self.bodies.put(context))
 
-    def answer(self, state: TurnState, config: RunnableConfig) -> Command[str]:
+    def answer(self, state: TurnState) -> Command[str]:
         """One call of the model, and where to go from there."""
-        context, request, ask, emit = self._call(state, config)
+        context, request, ask, emit = self._call(state)
         return self._answered(state, *self.steps.answer(context, request, ask, emit))
 
-    async def aanswer(self, state: TurnState, config: RunnableConfig) -> Command[str]:
+    async def aanswer(self, state: TurnState) -> Command[str]:
         """The same, awaited."""
-        context, request, ask, emit = self._call(state, config)
+        context, request, ask, emit = self._call(state)
         return self._answered(state, *await self.steps.aanswer(context, request, ask, emit))
 
     def act(self, state: TurnState) -> TurnState:
@@ -158,8 +159,8 @@ class TurnGraph:
             usage={role: Usage.model_validate(usage) for role, usage in progress["usage"].items()},
         )
 
-    def _call(self, state: TurnState, config: RunnableConfig) -> tuple[Context, Request, Ask, OnEvent]:
-        cancelled = config.get("configurable", {}).get("cancelled")
+    def _call(self, state: TurnState) -> tuple[Context, Request, Ask, OnEvent]:
+        cancelled = self.cancels.get(state["given"]["turn"])
         if cancelled is not None and cancelled():
             raise Cancelled(f"turn {state['given']['turn']} was cancelled before the model was called")
         ask = _ask(state).model_copy(update={"cancelled": cancelled})
