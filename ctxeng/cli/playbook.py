@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ctxeng.cli import playbook_change, playbook_export, playbook_lint, playbook_show
+from ctxeng.cli import playbook_change, playbook_export, playbook_lint, playbook_mark, playbook_show
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,6 +18,7 @@ app.command("log")(playbook_show.log)
 app.command("stats")(playbook_show.stats)
 app.command("undo")(playbook_change.undo)
 app.command("rollback")(playbook_change.rollback)
+app.command("mark")(playbook_mark.mark)
 app.command("merge")(playbook_change.merge)
 app.command("import")(playbook_change.import_file)
 app.command("export")(playbook_export.export)

@@ -259,3 +259,14 @@ def test_square_brackets_in_a_lesson_are_text(cli, book):
     book.write_text(book.read_text().replace("store credit", "[red]credit[/red]"), encoding="utf-8")
     assert "[red]credit[/red]" in cli("playbook", "show", book).out
     assert "[red]credit[/red]" in cli("playbook", "show", book, "--entry", "refund-k7q2m").out
+
+
+def test_candidates_are_accepted_by_a_person(cli, tmp_path):
+    book = tmp_path / "b.yaml"
+    book.write_text("entries:\n  - {id: rules-k7q2m, text: Maybe., status: candidate}\n")
+    assert cli("playbook", "mark", book, "active", "all").code == 0
+    assert "status" not in book.read_text()
+    wrong = cli("playbook", "mark", book, "splendid", "all")
+    assert wrong.code == 2
+    assert "active, candidate, frozen, retired" in wrong.err
+    assert "unknown entry 'rules-zzzzz'" in cli("playbook", "mark", book, "frozen", "rules-zzzzz").err
