@@ -12,7 +12,7 @@ BIN := .venv/bin
 	touch $@
 
 run: .venv/installed  ## install, and run the main job on the embedded default
-	$(BIN)/ctxeng learn triage.yaml examples/support-tickets.jsonl
+	$(BIN)/ctxeng learn triage.yaml examples/support-tickets.jsonl --baseline
 
 test: .venv/installed  ## install, and pass the tests
 	$(BIN)/pytest

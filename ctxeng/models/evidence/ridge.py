@@ -23,11 +23,10 @@ class Kernels:
 
     @classmethod
     def between(cls, asked: Questions, known: Questions) -> "Kernels":
-        """A cosine of the words, a Gaussian kernel of the embeddings, and their mean."""
+        """A cosine of the words near the span, a Gaussian kernel of the embeddings, and their mean."""
         near = _cosine(asked.near, known.near)
         whole = np.exp(SHARPNESS * (_cosine(asked.whole, known.whole) - 1))
-        masked = np.exp(SHARPNESS * (_cosine(asked.masked, known.masked) - 1))
-        return cls(near, whole, (whole + masked + 2 * near) / 4)
+        return cls(near, whole, (whole + near) / 2)
 
     def named(self) -> dict[str, Array]:
         """The three by name."""
