@@ -210,7 +210,11 @@ class Orchestrator:
     def _learn_graph(self) -> Any:
         if self.learning is None:
             raise BadInput("this orchestrator does not learn: its settings name no playbook")
-        return LearnGraph(self.learning, self.log).compile(self.checkpointer or InMemorySaver())
+        return LearnGraph(self.learning, self.log).compile(self._learn_saver)
+
+    @cached_property
+    def _learn_saver(self) -> Any:
+        return self.checkpointer or InMemorySaver()
 
     def _graph(self, leaf: Leaf) -> Any:
         with self._compiling:
@@ -273,6 +277,8 @@ class Orchestrator:
         pauses = state.get("__interrupt__", ())
         if pauses:
             raise ApprovalNeeded(turn_id, {"deltas": pauses[0].value["deltas"]})
+        if self.checkpointer is None:
+            self._learn_saver.delete_thread(f"learn:{turn_id}")  # done; memory is not to grow with feedback
         return learned(state)
 
 

@@ -14,7 +14,7 @@ from typing import Protocol
 from pydantic import ValidationError
 
 from ctxeng.errors import BadInput, UnknownTurn
-from ctxeng.turn import Scope, Turn
+from ctxeng.turn import Scope, Section, Turn
 
 
 class Turns(Protocol):
@@ -59,8 +59,8 @@ class TurnLog:
     _read: list[int] = field(default_factory=lambda: [0], init=False, repr=False, compare=False)
 
     def observe(self, turn: Turn) -> None:
-        """Append the turn in one write, so that processes cannot mix their lines."""
-        line = turn.model_dump_json().encode() + b"\n"
+        """Append the turn, slimmed, in one write, so that processes cannot mix their lines."""
+        line = slim(turn).model_dump_json().encode() + b"\n"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._lock:
             handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -116,6 +116,23 @@ class TurnLog:
                         break  # a line that is still being written
                     self._offsets[_turn_id(line)] = self._read[0]
                     self._read[0] += len(line)
+
+
+def slim(turn: Turn) -> Turn:
+    """The turn without the playbook text it did not cite; `playbooks` and their journals have that.
+
+    One section of each level of trust stays, so that what is learned from the turn later is trusted no more.
+    """
+    cited = set(turn.answer.cited if turn.answer else ())
+    kept: list[Section] = []
+    levels: set[str] = set()
+    for section in turn.context.sections:
+        if section.kind != "playbook" or section.ref in cited or section.trust not in levels:
+            kept.append(section)
+        if section.kind == "playbook":
+            levels.add(section.trust)
+    context = turn.context.model_copy(update={"sections": tuple(kept)})
+    return turn.model_copy(update={"context": context})
 
 
 def _turn_id(line: bytes) -> str:

@@ -11,8 +11,9 @@ from typing import Any, Literal
 from ctxeng.learn import Learned, Learning
 from ctxeng.playbook.delta import DELTAS
 from ctxeng.protocols import Proposal
+from ctxeng.record import slim
 from ctxeng.storage.progress import Progress
-from ctxeng.turn import Context, Labelled, Observed, Task, Turn, Unlabelled, Usage, add_usage
+from ctxeng.turn import Labelled, Observed, Task, Turn, Unlabelled, Usage, add_usage
 
 Solve = Callable[[Task, str], Turn]  # a task and the turn's id
 Mode = Literal["online", "offline", "eval"]
@@ -210,14 +211,6 @@ def score_of(turn: Turn) -> float | None:
             return score
         case Unlabelled():
             return None
-
-
-def slim(turn: Turn) -> Turn:
-    """The turn without the playbook text it did not cite; `playbooks` and their journals have that."""
-    cited = set(turn.answer.cited if turn.answer else ())
-    kept = tuple(s for s in turn.context.sections if s.kind != "playbook" or s.ref in cited)
-    context = Context(**{**turn.context.model_dump(exclude={"sections"}), "sections": kept})
-    return turn.model_copy(update={"context": context})
 
 
 def _scored(task: Task, turn: Turn) -> Scored:

@@ -4,7 +4,7 @@ import pytest
 
 from ctxeng.errors import UnknownTurn
 from ctxeng.record import RecentTurns, TurnLog
-from ctxeng.turn import Answer, Request, Scope, Turn, assistant, user
+from ctxeng.turn import Answer, Context, Note, Request, Scope, Section, Turn, assistant, user
 
 
 def turn(name, text="q", tenant=""):
@@ -48,3 +48,19 @@ def test_in_memory_only_the_newest_turns_are_kept():
     assert log.get("c").id == "c"
     with pytest.raises(UnknownTurn):
         log.get("a")
+
+
+def test_a_logged_turn_keeps_what_it_cited_and_the_least_trust_it_saw(tmp_path):
+    notes = [
+        Section(kind="playbook", source="playbook", body=Note(text=f"note {n}"), ref=f"n{n}", trust=trust)
+        for n, trust in enumerate(["trusted", "trusted", "untrusted", "trusted"])
+    ]
+    given = turn("a").model_copy(
+        update={
+            "context": Context(sections=tuple(notes)),
+            "answer": Answer(message=assistant("a"), cited=("n3",)),
+        }
+    )
+    log = TurnLog(tmp_path / "turns.jsonl")
+    log.observe(given)
+    assert [section.ref for section in log.get("a").context.sections] == ["n0", "n2", "n3"]
