@@ -57,7 +57,10 @@ class Assembler:
 
     def limit(self, model: Model, ask: Ask) -> int:
         """Tokens a prompt may have for this model: the smaller window, less the reply."""
-        return min(self.budget.window, model.window) - ask.max_tokens
+        window = min(self.budget.window, model.window)
+        if ask.max_tokens >= window:
+            raise WindowTooSmall(ask.max_tokens, window, "the reply alone")
+        return window - ask.max_tokens
 
     def append(self, context: Context, steps: Sequence[Section], model: Model) -> Context:
         """The frozen window with further steps behind the query. Raises LoopSpent when they do not fit."""

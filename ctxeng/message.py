@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 
 class Value(BaseModel):
@@ -26,11 +26,23 @@ def least_trust(*levels: Trust) -> Trust:
 # -- parts of a message --------------------------------------------------------------------------------
 
 
+def well_formed(text: str) -> str:
+    """The text with halves of surrogate pairs replaced: no tokenizer, log or provider could take them."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text
+
+
+WellFormed = Annotated[str, AfterValidator(well_formed)]
+
+
 class Text(Value):
     """Plain text."""
 
     type: Literal["text"] = "text"
-    text: str
+    text: WellFormed
 
 
 class Image(Value):
@@ -56,7 +68,7 @@ class Result(Value):
 
     type: Literal["result"] = "result"
     call_id: str
-    text: str
+    text: WellFormed
     is_error: bool = False
 
 

@@ -155,6 +155,8 @@ class Orchestrator:
         Raises UnknownTurn, and ApprovalNeeded where `approve: human` waits for `approve(turn_id, ...)`.
         """
         given: Feedback | None = None
+        if score is not None and not 0 <= score <= 1:
+            raise BadInput(f"a score is between 0 and 1, not {score}")
         if score is not None:
             given = Observed(score=score, evidence=evidence)
         elif truth is None:

@@ -20,6 +20,7 @@ from ctxeng.message import (
     Text,
     Trust,
     Value,
+    WellFormed,
     assistant,
     least_trust,
     user,
@@ -87,9 +88,9 @@ class Chunk(Value):
     """A citable piece of a document: `source` names it, `start` and `end` are character offsets."""
 
     id: str
-    text: str
+    text: WellFormed
     source: str = ""
-    title: str = ""
+    title: WellFormed = ""
     start: int = 0
     end: int = 0
     trust: Trust = "untrusted"
@@ -107,7 +108,7 @@ class Request(Value):
     """What the application asks. `shown` maps a source to the refs it showed last turn."""
 
     query: Message
-    system: str = ""
+    system: WellFormed = ""
     history: tuple[Message, ...] = ()
     chunks: tuple[Chunk, ...] = ()
     tools: tuple[Tool, ...] = ()
@@ -127,7 +128,7 @@ class Choices(Value):
     """An answer that is one of a set."""
 
     type: Literal["choices"] = "choices"
-    options: tuple[Choice, ...]
+    options: tuple[Choice, ...] = Field(min_length=1)
 
 
 class Schema(Value):

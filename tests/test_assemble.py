@@ -220,3 +220,19 @@ def test_history_keeps_calls_with_their_results_and_drops_orphans():
     )
     bodies = [section.body for section in context.of("message")]
     assert bodies == [user("a"), call, answered, user("b")]
+
+
+def test_halves_of_surrogate_pairs_are_replaced_before_anything_can_choke_on_them():
+    model = ScriptedModel(["x"])
+    context = Assembler({}, Budget(window=300, reply=20)).assemble(
+        Request(query=user("\ud800 hi"), system="\udfff"), model, Ask(max_tokens=20)
+    )
+    assert context.model_dump_json()
+    assert "? hi" in chat(context, model.layout).text
+
+
+def test_a_reply_larger_than_the_window_is_an_error_that_says_so():
+    with pytest.raises(WindowTooSmall, match="the reply alone"):
+        Assembler({}, Budget(window=100, reply=20)).assemble(
+            Request(query=user("hi")), ScriptedModel(["x"]), Ask(max_tokens=100)
+        )
