@@ -9,10 +9,10 @@ from ctxeng.models.evidence.ridge import Kernels, held_out
 from ctxeng.models.evidence.types import Array
 from ctxeng.models.evidence.views import Offer, Questions
 
-# Starting weights, which the fitted ones are pulled towards: a vote outweighs a likeness (a few cases must
-# be able to outvote a name), and habit says nothing until cases say that it does.
+# Starting weights, which the fitted ones are pulled towards: likeness and votes count about alike, and habit
+# says nothing until cases say that it does.
 LIKENESS = 5.0
-VOTE = 7.0
+VOTE = 3.0
 HABIT_SCALE = 3.0  # log1p(count) / 3 is about one at twenty cases
 
 # Each vote: which of the kernels casts it, and over which likeness of choices it spreads. Further pairs did
