@@ -115,7 +115,7 @@ class Assembler:
             share = self.budget.shares.get(name)
             tokens = part + carry if share is None or share.cap is None else min(part + carry, share.cap)
             found = source.gather(request, Allowance(tokens=tokens, price=model.price))
-            used = sum(section.tokens or model.price(section) for section in found)
+            used = sum(max(section.tokens, 0) or model.price(section) for section in found)
             if used > tokens:
                 raise OverAllowance(name, used, tokens)
             sections += found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from ctxeng.errors import UnknownName
 from ctxeng.protocols import Judge
 from ctxeng.turn import Answer, Feedback, Labelled, Observed, Truth, Turn, Unlabelled
 
+_AROUND = "\"'`()[]{}*_,;:!?"
 _NUMBER = re.compile(r"[-+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
 
@@ -74,8 +74,11 @@ def overlap(answer: str, target: str) -> float:
 
 
 def normalised(text: str) -> str:
-    """Lower case, single spaces, no punctuation at the ends of words."""
-    words = (word.strip(string.punctuation) or word for word in text.lower().split())
+    """Lower case, single spaces, no quotes, brackets or sentence marks around words.
+
+    Signs that change what is said stay: "-5" is not "5", "C#" not "C++", "50%" not "50".
+    """
+    words = (word.strip(_AROUND).rstrip(".").strip(_AROUND) or word for word in text.lower().split())
     return " ".join(words)
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from ctxeng.errors import DeltaRefused
 from ctxeng.playbook.book import Playbook
-from ctxeng.playbook.delta import Add, Delta
+from ctxeng.playbook.delta import Add, Delta, Merge, Remove, Tag, Update, targets
 from ctxeng.playbook.refine import EntryBudget, Refiner
 from ctxeng.playbook.store import PlaybookStore
 from ctxeng.protocols import Judge, Learner, Proposal
@@ -51,19 +51,23 @@ class Learning:
         proposal = self.learner.propose(turns, playbook)
         # the version it was proposed against: another writer's newer one decides what still holds
         deltas = [delta.model_copy(update={"base": playbook.version}) for delta in proposal.deltas]
-        if self.approve == "candidate":
-            deltas = [_as_candidate(delta) for delta in deltas]
-        return replace(proposal, deltas=tuple(deltas))
+        if self.approve != "candidate":
+            return replace(proposal, deltas=tuple(deltas))
+        # nothing that a person has read is changed before a person has read the change
+        waiting = [delta for delta in deltas if isinstance(delta, Update | Merge | Remove)]
+        failures = [f"{delta.op} of {', '.join(targets(delta))} waits for a person" for delta in waiting]
+        kept = tuple(_as_candidate(delta) for delta in deltas if isinstance(delta, Add | Tag))
+        return replace(proposal, deltas=kept, failures=(*proposal.failures, *failures))
 
     def apply(self, deltas: Sequence[Delta], *, by: str, why: str, key: str) -> Learned:
         """The deltas applied, each step under a key of its own, so that doing it again changes nothing.
 
         A delta that no longer applies (its entry is gone) is refused alone and reported; the rest land.
         """
-        done = self.store.has(key)
-        good, refused = (list(deltas), []) if done else admissible(self.store.playbook, deltas)
-        applied = list(good)
-        if good and not done:
+        done = self.store.has(key)  # by the same feedback, or before a kill
+        good, refused = ([], []) if done else admissible(self.store.playbook, deltas)
+        applied = self.store.applied(key) if done else list(good)
+        if good:
             self.store.apply(good, by=by, why=why, key=key)
         for name, upkeep in (("refine", self._refinement), ("budget", self._evictions)):
             more = upkeep(self.store.playbook)

@@ -50,7 +50,7 @@ class Image(Value):
 
     type: Literal["image"] = "image"
     url: str
-    tokens: int = 1105
+    tokens: int = Field(default=1105, ge=0)
 
 
 class Call(Value):

@@ -98,6 +98,7 @@ class TurnLog:
         lines = b"".join(turn.model_dump_json().encode() + b"\n" for turn in kept)
         temporary = self.path.with_suffix(".tmp")
         with self._lock:
+            temporary.touch(mode=0o600)
             temporary.write_bytes(lines)
             temporary.replace(self.path)
             self._offsets.clear()

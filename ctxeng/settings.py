@@ -32,8 +32,10 @@ from ctxeng.record import RecentTurns, TurnLog, Turns
 from ctxeng.retrieval.embed import Embedder, TextEncoder
 from ctxeng.retrieval.hybrid import Hybrid
 from ctxeng.settings_models import build_model
-from ctxeng.settings_schema import ModelSettings, Settings, SourceSettings
+from ctxeng.settings_schema import ModelSettings, Settings
 from ctxeng.steps import HOOKED, REMOVABLE, Hook, Steps
+from ctxeng.storage.bodies import Bodies
+from ctxeng.storage.setaside import SetAside
 from ctxeng.text.prompts import Prompts
 from ctxeng.tools.given import GivenTools
 from ctxeng.turn import Tool
@@ -142,14 +144,13 @@ class App:
         given = self.settings
         window = given.context.window or self.models.role("answer").window
         sources = {name: source for name, source in self.sources.items() if name not in given.graph.without}
-        shares = {name: _share(options) for name, options in given.context.sources if name in sources}
         cite = given.context.cite and self.models.role("answer").name != "onbox"
         texts = [given.context.system, self.prompts.text("cite") if cite else ""]
         return Steps(
             models=self.models,
             assembler=Assembler(
                 sources,
-                Budget(window, given.context.reply, given.context.loop, shares),
+                _budget(given, window, list(sources), self.path),
                 "\n\n".join(text for text in texts if text),
             ),
             runner=self.runner,
@@ -184,7 +185,10 @@ class App:
         from ctxeng.orchestrator import Orchestrator  # noqa: PLC0415 - langgraph takes seconds
 
         without = frozenset(self.settings.graph.without) - set(SOURCES)
-        return Orchestrator(self.steps, self.log, self.learning, self.checkpointer, without=without)
+        # a turn that waits for approval, or for a restart, needs its bodies on disk as well
+        kept = SetAside(self.path.parent / ".ctxeng" / "bodies") if self.checkpointer is not None else None
+        bodies = Bodies(kept)
+        return Orchestrator(self.steps, self.log, self.learning, self.checkpointer, bodies, without)
 
     def _model(self, given: ModelSettings) -> Model:
         key = os.environ.get(given.key_env) if given.key_env else None
@@ -217,6 +221,8 @@ def function_named(name: str) -> Hook:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise UnknownName("function", name, [f"package.module:function ({error})"]) from error
+    if not callable(found):
+        raise UnknownName("function", name, ["something that can be called"])
     return cast("Hook", found)
 
 
@@ -244,8 +250,18 @@ def _with_short_models(schema: Any) -> Any:
     return {key: _with_short_models(value) for key, value in schema.items()}
 
 
-def _share(options: SourceSettings) -> Share:
-    return Share(options.min, options.share, options.cap)
+def _budget(settings: Settings, window: int, names: Sequence[str], path: Path) -> Budget:
+    """The budget of a file. Raises BadSettings where its amounts contradict each other."""
+    given = settings.context
+    try:
+        shares = {
+            name: Share(options.min, options.share, options.cap)
+            for name, options in given.sources
+            if name in names
+        }
+        return Budget(window, given.reply, given.loop, shares)
+    except ValueError as error:
+        raise BadSettings(f"{path}: context: {error}") from error
 
 
 def _sentence(text: str, path: str, error: ValidationError) -> str:

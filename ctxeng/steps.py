@@ -8,14 +8,16 @@ from typing import Any, Self
 
 from ctxeng.assemble import Assembler, step_sections
 from ctxeng.budget import Budget
-from ctxeng.errors import ContextOverflow, LoopSpent
+from ctxeng.errors import ContextOverflow, LoopSpent, WindowTooSmall
 from ctxeng.models.citations import CitationFilter, attribute
 from ctxeng.protocols import Event, Models, Observer, OnEvent, Prepare, Runner
+from ctxeng.text.replies import parsed_or_none
 from ctxeng.turn import (
     Answer,
     Ask,
     Call,
     Context,
+    Part,
     Request,
     Result,
     Scope,
@@ -55,10 +57,6 @@ class Steps:
         """The request with what preparation found, and what that cost under the role `retrieve`."""
         usage: dict[str, Usage] = {}
         request = self.hooked("prepare", request)
-        if self.tools:
-            names = {tool.name for tool in request.tools}
-            own = tuple(tool for tool in self.tools if tool.name not in names)
-            request = request.model_copy(update={"tools": request.tools + own})
         for step in self.prepares:
             request, cost = step.prepare(request, self.models)
             usage = add_usage(usage, {"retrieve": cost})
@@ -74,34 +72,44 @@ class Steps:
         self, context: Context, request: Request, ask: Ask, on_event: OnEvent | None
     ) -> tuple[Context, Answer]:
         """The model's answer and the window it was given; one smaller window where the provider overflows."""
-        context = self.hooked("answer", context)
-        model = self.models.role("answer")
+        context, model = self._checked(context), self.models.role("answer")
         with _Trailer(self.cite, on_event) as heard:
             try:
                 answer = model.answer(context, ask, heard)
             except ContextOverflow:
                 context = self.smaller(request, context, ask)
                 answer = model.answer(context, ask, heard)
-        return context, self._cited(answer, context)
+        return context, self._finished(answer, context, ask)
 
     async def aanswer(
         self, context: Context, request: Request, ask: Ask, on_event: OnEvent | None
     ) -> tuple[Context, Answer]:
         """The same, awaited."""
-        context = self.hooked("answer", context)
-        model = self.models.role("answer")
+        context, model = self._checked(context), self.models.role("answer")
         with _Trailer(self.cite, on_event) as heard:
             try:
                 answer = await model.aanswer(context, ask, heard)
             except ContextOverflow:
                 context = self.smaller(request, context, ask)
                 answer = await model.aanswer(context, ask, heard)
-        return context, self._cited(answer, context)
+        return context, self._finished(answer, context, ask)
+
+    def _checked(self, context: Context) -> Context:
+        """The context as hooks left it. Raises WindowTooSmall where they made it too large."""
+        hooked: Context = self.hooked("answer", context)
+        if hooked is not context:
+            needed = self.models.role("answer").price_context(hooked)
+            if needed > context.limit:
+                raise WindowTooSmall(
+                    needed, context.limit, "the context that a function before `answer` made"
+                )
+        return hooked
 
     def smaller(self, request: Request, context: Context, ask: Ask) -> Context:
         """The window assembled anew at four fifths of its size."""
         window = int((context.limit + ask.max_tokens) * SMALLER)
         assembler = replace(self.assembler, budget=replace(self.budget, window=window))
+        request = self.hooked("assemble", request)
         return assembler.assemble(request, self.models.role("answer"), ask, context.of("step"))
 
     def run(self, call: Call, scope: Scope) -> Result:
@@ -120,9 +128,23 @@ class Steps:
         except LoopSpent:
             return self.assemble(request, ask, [*context.of("step"), *sections])
 
+    def offered(self, request: Request) -> Request:
+        """The request with the app's own tools; those that it brings itself come first, each name once."""
+        tools = {tool.name: tool for tool in (*self.tools, *request.tools)}
+        order = dict.fromkeys(tool.name for tool in (*request.tools, *self.tools))
+        return request.model_copy(update={"tools": tuple(tools[name] for name in order)})
+
+    def refusal(self, call: Call, request: Request) -> str:
+        """Why a call is not run at all: the tool was not offered. Empty where it may be."""
+        return (
+            ""
+            if any(t.name == call.name for t in request.tools)
+            else f"no tool named {call.name!r} was offered"
+        )
+
     def needs_approval(self, call: Call, request: Request) -> bool:
-        """Whether a person has to agree before the call is run."""
-        return any(tool.name == call.name and tool.needs_approval for tool in request.tools)
+        """Whether a person has to agree; a tool of the request cannot lift what the app demands."""
+        return any(tool.name == call.name and tool.needs_approval for tool in (*request.tools, *self.tools))
 
     def hooked(self, node: str, value: Any) -> Any:
         """The value as the user's own nodes before this one leave it."""
@@ -130,12 +152,29 @@ class Steps:
             value = hook(value)
         return value
 
-    def _cited(self, answer: Answer, context: Context) -> Answer:
-        return (
-            attribute(answer, context)
-            if self.cite and not answer.attribution and not answer.calls
-            else answer
-        )
+    def _finished(self, answer: Answer, context: Context, ask: Ask) -> Answer:
+        if answer.calls:
+            return distinct_calls(answer)
+        if self.cite and not answer.attribution:
+            answer = attribute(answer, context)
+            if answer.parsed is None:  # the trailer stood behind what was asked for
+                return answer.model_copy(update={"parsed": parsed_or_none(answer.text, ask.want)})
+        return answer
+
+
+def distinct_calls(answer: Answer) -> Answer:
+    """The answer with every call's id its own, so that an approval or a result is of one call only."""
+    seen: dict[str, int] = {}
+    parts: list[Part] = []
+    for part in answer.message.parts:
+        kept = part
+        if isinstance(part, Call):
+            seen[part.id] = seen.get(part.id, 0) + 1
+            if seen[part.id] > 1:
+                kept = part.model_copy(update={"id": f"{part.id}~{seen[part.id]}"})
+        parts.append(kept)
+    message = answer.message.model_copy(update={"parts": tuple(parts)})
+    return answer.model_copy(update={"message": message})
 
 
 class _Trailer:

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal
+from uuid import uuid4
 
+from ctxeng.errors import BadTask
 from ctxeng.learn import Learned, Learning
 from ctxeng.playbook.delta import DELTAS
 from ctxeng.protocols import Proposal
@@ -18,6 +20,7 @@ from ctxeng.turn import Labelled, Observed, Task, Turn, Unlabelled, Usage, add_u
 Solve = Callable[[Task, str], Turn]  # a task and the turn's id
 Mode = Literal["online", "offline", "eval"]
 ANSWERED, LEARNED, APPLIED, VALIDATED = "answered", "learned", "applied", "validated"
+RUN, KEPT = "run", "kept"
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,10 @@ class Trainer:
     def run(self, tasks: Sequence[Task]) -> Report:
         """The report of the whole run, of which some may have been done before a kill."""
         done = self.progress.read()
+        if RUN not in done:
+            # a name of its own, for two runs over one playbook are two runs wherever their files lie
+            self.progress.add(RUN, {"id": uuid4().hex})
+            done = self.progress.read()
         report = Report()
         total = len(tasks) * (self.epochs if self.mode == "offline" else 1)
         seen = 0
@@ -108,13 +115,14 @@ class Trainer:
                 due = seen // self.validate_every > before // self.validate_every or seen == total
                 if self.mode == "offline" and self.validation and due:
                     self._validate(key, done, report, total)
-        self._keep_best(report)
+        self._keep_best(report, done)
         self.learning.store.commit()
         return report
 
     def _windows(self, tasks: Sequence[Task]) -> Iterator[list[Task]]:
         size = self.window if self.mode == "online" else self.every
         batch: list[Task] = []
+        apart(tasks)
         for task in tasks:
             together = bool(batch) and bool(task.group) and task.group == batch[-1].group
             if len(batch) >= size and not together:
@@ -162,7 +170,9 @@ class Trainer:
             if f"{APPLIED} {step}" in done:
                 learned = _learned(done[f"{APPLIED} {step}"])
             else:
-                learned = self.learning.apply(deltas, by="learn", why=f"step {key}", key=self._unique(step))
+                learned = self.learning.apply(
+                    deltas, by="learn", why=f"step {key}", key=f"{done[RUN]['id']}:{step}"
+                )
                 self.progress.add(f"{APPLIED} {step}", _came(learned))
             report.refused += learned.refused
             self._tell(Tick("learned", seen, total, learned=learned, resumed=resumed))
@@ -182,21 +192,31 @@ class Trainer:
         report.validations.append((version, score))
         self._tell(Tick("validated", len(report.scored), total, validation=score))
 
-    def _keep_best(self, report: Report) -> None:
-        """Offline with validation: the best version stays, the earliest among equals."""
+    def _keep_best(self, report: Report, done: dict[str, Any]) -> None:
+        """Offline with validation: the best version stays, the earliest among equals; decided once."""
         if not report.validations:
             return
         best, score = max(report.validations, key=lambda item: item[1])
         report.best = best
-        if score > report.validations[-1][1]:
-            self.learning.store.rollback(best)
-
-    def _unique(self, step: str) -> str:
-        return f"{self.progress.path.parent.name}:{step}"
+        if KEPT not in done and score > report.validations[-1][1]:
+            self.learning.store.rollback(best, by="learn")
+        if KEPT not in done:
+            self.progress.add(KEPT, {"version": best})
 
     def _tell(self, tick: Tick) -> None:
         if self.on_tick is not None:
             self.on_tick(tick)
+
+
+def apart(tasks: Sequence[Task]) -> None:
+    """Raises BadTask where a group's tasks do not stand together: its labels would come out too early."""
+    closed: set[str] = set()
+    before = ""
+    for task in tasks:
+        if task.group != before and task.group in closed:
+            raise BadTask(f"task {task.id}: the tasks of group {task.group!r} must follow one another")
+        closed |= {before} if before else set()
+        before = task.group
 
 
 def turn_id(key: str, task: Task) -> str:

@@ -80,7 +80,12 @@ class TurnGraph:
         """The state a turn starts from; it clears what an earlier turn left on the same thread."""
         return {
             "given": {"turn": turn, "ask": ask.model_dump(mode="json"), "meta": meta},
-            "progress": {"request": self.bodies.put(request), "steps": [], "usage": {}, "pending": ""},
+            "progress": {
+                "request": self.bodies.put(self.steps.offered(request)),
+                "steps": [],
+                "usage": {},
+                "pending": "",
+            },
             "results": cast("dict[str, str]", None),
             "done": "",
         }
@@ -166,6 +171,8 @@ class TurnGraph:
         ask = _ask(state).model_copy(update={"cancelled": cancelled})
         if len(state["progress"]["steps"]) >= self.steps.max_steps:
             ask = ask.model_copy(update={"tool_choice": "none"})  # the loop is bounded: now it has to answer
+        elif state["progress"]["steps"] and ask.tool_choice == "required":
+            ask = ask.model_copy(update={"tool_choice": "auto"})  # it was asked for once, not for ever
         context = self.bodies.get(state["progress"]["context"], Context)
         return context, self._request(state), ask, get_stream_writer()
 
@@ -193,6 +200,8 @@ class TurnGraph:
         """The call and, where a person refuses it, the result that says so."""
         given, request = state["given"], self._request(state)
         call = Call.model_validate(given["call"])
+        if refusal := self.steps.refusal(call, request):
+            return call, request, Result(call_id=call.id, text=refusal, is_error=True)
         if self.steps.needs_approval(call, request):
             decision = interrupt({"turn": given["turn"], "call": given["call"]})
             if decision is not True:

@@ -16,7 +16,10 @@ def turn(text=None):
     ("score", "answer", "target", "value"),
     [
         (exact, " Yes. ", "yes", 1),
-        (exact, "60%", "60", 1),
+        (exact, "60%", "60", 0),
+        (exact, "-5", "5", 0),
+        (exact, "C#", "C++", 0),
+        (exact, "(Yes).", "yes", 1),
         (exact, "yes and no", "yes", 0),
         (numeric, "The ratio is 5.00", "5.0", 1),
         (numeric, "1,234.504", "1234.5", 1),

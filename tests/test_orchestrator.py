@@ -205,6 +205,7 @@ def test_a_turn_resumes_in_another_process_and_finished_calls_are_not_run_again(
         )
         functions = {**app.steps.runner.functions, "once": once}
         object.__setattr__(app.steps, "runner", Functions(functions))
+        object.__setattr__(app.steps, "tools", (*app.steps.tools, *Functions.of(once).tools))
         return app
 
     calls = (Call(id="k1", name="once"), Call(id="k2", name="danger"))
@@ -325,3 +326,25 @@ async def test_a_turn_that_fails_while_it_streams_is_logged_and_raised():
     with pytest.raises(ModelError):
         list(app.stream("go"))
     assert [turn.error for turn in app.log._turns.values()] == ["ModelError: down"] * 2
+
+
+def test_two_calls_of_one_id_are_told_apart():
+    twins = (
+        Call(id="k", name="add", arguments={"a": 1, "b": 1}),
+        Call(id="k", name="add", arguments={"a": 2, "b": 2}),
+    )
+    turn = build(calling(*twins), [add]).invoke("go")
+    assert [result.text for result in turn.steps[0].results] == ["2", "4"]
+
+
+def test_a_tool_that_was_not_offered_is_not_run():
+    turn = build(calling(SUM), [add], tools=()).invoke("go")
+    assert "was offered" in turn.steps[0].results[0].text
+
+
+def test_a_tool_of_the_request_cannot_lift_the_need_for_approval():
+    runs = []
+    app = guarded(calling(Call(id="k", name="danger")), runs, checkpointer=InMemorySaver())
+    with pytest.raises(ApprovalNeeded):
+        app.invoke(Request(query=user("go"), tools=Functions.of(danger).tools))
+    assert runs == []

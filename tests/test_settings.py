@@ -53,7 +53,7 @@ def test_amounts_are_read_as_people_write_them(tmp_path):
         ("ctxeng: 99", NewerPlaybook, "pip install -U"),
         (
             "context: {sources: {playbook: {share: 70%}, chunks: {share: 60%}}}",
-            ValueError,
+            BadSettings,
             "1.30, more than 1",
         ),
     ],

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ctxeng.errors import BadTask
 from ctxeng.judge import NoJudge, judge_named
 from ctxeng.learn import Learning
 from ctxeng.playbook.learners.onbox import OnboxReflector
@@ -104,9 +105,8 @@ def test_without_labels_the_truth_is_never_looked_at(tmp_path):
         folder.mkdir()
         run, _ = trainer(folder, judge=NoJudge())
         run.run([task.model_copy(update={"truth": Truth(target=target)}) for task in tasks(10)])
-        text = (folder / "run" / "progress.jsonl").read_text() + "".join(
-            file.read_text() for file in folder.glob("book*")
-        )
+        log = (folder / "run" / "progress.jsonl").read_text().split("\n", 1)[1]  # less the run's own name
+        text = log + "".join(file.read_text() for file in folder.glob("book*"))
         assert target not in text
         written.append(text)
     assert written[0] == written[1]
@@ -188,3 +188,23 @@ def test_kill_9_at_random_moments_gives_the_same_playbook(tmp_path, kills):
     assert (
         PlaybookStore(other / "book.yaml").open().version == PlaybookStore(whole / "book.yaml").open().version
     )
+
+
+def test_a_group_whose_tasks_stand_apart_is_refused(tmp_path):
+    scattered = [
+        task.model_copy(update={"group": group}) for task, group in zip(tasks(3), "aba", strict=True)
+    ]
+    with pytest.raises(BadTask, match="must follow one another"):
+        trainer(tmp_path)[0].run(scattered)
+
+
+def test_offline_goes_back_to_the_empty_playbook_where_that_was_best(tmp_path):
+    run, _ = trainer(tmp_path, mode="offline", validation=tasks(7), validate_every=2)
+
+    def worse(task, turn_id):
+        text = task.truth.target if not len(run.learning.store.playbook) else "?"
+        return Turn(id=turn_id, request=task.request, answer=Answer(message=assistant(text)))
+
+    object.__setattr__(run, "solve", worse)
+    run.run(tasks(4))
+    assert len(run.learning.store.playbook) == 0

@@ -25,6 +25,9 @@ class GivenChunks:
         scores = Lexical([f"{chunk.title}\n{chunk.text}" for chunk in request.chunks]).scores(
             request.query.text
         )
-        ranked = sorted(range(len(priced)), key=lambda index: (-scores[index], index))
-        kept = {section.ref for section in allowance.fill([sections[index] for index in ranked])}
-        return [section for section in priced if section.ref in kept]
+        left, kept = allowance.tokens, set()
+        for index in sorted(range(len(priced)), key=lambda index: (-scores[index], index)):
+            if priced[index].tokens <= left:
+                left -= priced[index].tokens
+                kept.add(index)
+        return [section for index, section in enumerate(priced) if index in kept]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -87,8 +88,8 @@ class OnboxModel:
         )
 
     async def aanswer(self, context: Context, ask: Ask, on_event: OnEvent | None = None) -> Answer:
-        """The same; it computes and waits for nothing."""
-        return self.answer(context, ask, on_event)
+        """The same, in a worker thread: encoding takes its time, and others wait for the loop."""
+        return await asyncio.to_thread(self.answer, context, ask, on_event)
 
     def _choose(self, question: str, context: Context, want: Choices) -> tuple[str, tuple[str, ...]]:
         sections = [

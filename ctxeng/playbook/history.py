@@ -91,7 +91,8 @@ def rolling_back(past: Sequence[Step], version: str) -> Way:
 
 def state_at(past: Sequence[Step], version: str) -> Playbook:
     """The playbook when it last had that version; UnknownName if it never had."""
-    return past[_place(past, version)].applied.playbook
+    place = _place(past, version)
+    return past[place].applied.playbook if place >= 0 else Playbook()
 
 
 def figures(ledger: Ledger, yaml_bytes: int, journal_bytes: int) -> Stats:
@@ -120,6 +121,8 @@ def _place(past: Sequence[Step], version: str) -> int:
     for place in range(len(past) - 1, -1, -1):
         if past[place].applied.playbook.version == version:
             return place
+    if version == Playbook().version:
+        return -1  # before the first record
     recent = dict.fromkeys(step.applied.playbook.version for step in past[-8:])
     raise UnknownName("version", version, tuple(recent))
 

@@ -79,8 +79,9 @@ class EntryPicker:
             return -(scores.get(index, 0.0) + kept), index
 
         kept = allowance.fill([sections[index] for index in sorted(range(len(sections)), key=rank)])
-        # what was shown keeps its place, what is new comes behind it
-        return sorted(kept, key=lambda section: shown.get(section.ref, len(shown)))
+        own = {section.ref: place for place, section in enumerate(sections)}
+        # what was shown keeps its place, what is new comes behind it in the playbook's own order
+        return sorted(kept, key=lambda section: (shown.get(section.ref, len(shown)), own[section.ref]))
 
     def _scores(self, playbook: Playbook, request: Request, count: int) -> dict[int, float]:
         """What each entry is worth for the question, and for the one before it, which counts half.

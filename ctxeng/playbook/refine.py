@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ctxeng.playbook.book import Playbook
 from ctxeng.playbook.delta import Delta, Merge, Remove, Tag
 from ctxeng.playbook.entry import SUFFIX, Entry
+from ctxeng.turn import TRUST_ORDER
 
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]  # (n,) texts -> (n, d), rows of length 1
 _BLOCK = 1024  # rows compared at once: 1024 x 10k float32 are 40 MB
@@ -36,11 +37,11 @@ class Refiner:
     name: str = "refine"
 
     def propose(self, playbook: Playbook) -> list[Delta]:
-        """One Merge per group, into its most helpful entry (the oldest among equals), whose text stays."""
+        """One Merge per group, into its most trusted, then most helpful, then oldest entry."""
         entries = [entry for entry in playbook.own if entry.status in {"active", "candidate"}]
         deltas: list[Delta] = []
         for group in self.groups(entries, playbook):
-            best = max(group, key=lambda i: (net_votes(playbook, entries[i]), -i))
+            best = max(group, key=lambda i: (*_standing(playbook, entries[i]), -i))
             ids = tuple(entries[i].id for i in group)
             deltas.append(Merge(ids=ids, into=entries[best].id, reason="near-duplicates", by=self.name))
         return deltas
@@ -136,6 +137,12 @@ def net_votes(playbook: Playbook, entry: Entry) -> int:
     """Helpful less harmful votes."""
     votes = playbook.votes(entry.id)
     return votes.get("helpful", 0) - votes.get("harmful", 0)
+
+
+def _standing(playbook: Playbook, entry: Entry) -> tuple[bool, int, int]:
+    """What a person accepted, and what is trusted more, is never swallowed by what is not."""
+    trust = TRUST_ORDER.index(playbook.provenance(entry.id).trust)
+    return entry.status == "active", trust, net_votes(playbook, entry)
 
 
 def _stage(entry: Entry) -> int:

@@ -93,6 +93,16 @@ class PlaybookStore:
         with self._files.held():
             return key in self._files.current().keys
 
+    def applied(self, key: str) -> list[Delta]:
+        """The deltas that landed under a key; none where it is new."""
+        with self._files.held():
+            ledger = self._files.current()
+            if key not in ledger.keys:
+                return []
+            body = self._files.record_at(ledger.keys[key])
+            results = body.results or ("ok",) * len(body.deltas)
+            return [delta for delta, result in zip(body.deltas, results, strict=False) if result == "ok"]
+
     def commit(self) -> Playbook:
         """The playbook; its YAML now says the same, in one atomic step."""
         with self._files.held():

@@ -19,7 +19,9 @@ class Prompts:
     def fill(self, name: str, **values: str) -> str:  # the placeholders of a template are its own
         """The prompt with its `$placeholders` filled in, in one pass. Raises BadInput for an unknown one."""
         try:
-            return Template(self.text(name)).substitute(values)
+            # what is filled in is data: it cannot close the frame it stands in
+            inert = {key: value.replace("</", "<\\/") for key, value in values.items()}
+            return Template(self.text(name)).substitute(inert)
         except (KeyError, ValueError) as error:
             known = ", ".join(f"${key}" for key in values)
             raise BadInput(f"prompt {name}.md: placeholder {error} is not one of {known}") from error

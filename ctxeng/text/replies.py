@@ -159,14 +159,13 @@ def _repair(model: Model, context: Context, ask: Ask, reply: str, fault: str) ->
         step(user_message(f"That reply cannot be used: {fault}\nReply again, with the JSON only.")),
     )
     cost = sum(section.tokens for section in sections)
-    if context.tokens + cost + ask.max_tokens > model.window:
-        return None
-    return context.model_copy(
+    longer = context.model_copy(
         update={
             "sections": (*context.sections, *sections),
             "spent": {**context.spent, "repair": cost},
         }
     )
+    return longer if model.price_context(longer) + ask.max_tokens <= model.window else None
 
 
 def _json_text(text: str) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import json
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, get_type_hints
 
@@ -32,7 +33,8 @@ class Functions:
 
     def run(self, call: Call, scope: Scope) -> Result:
         """The call's result. What the function raises becomes a result with `is_error`."""
-        return asyncio.run(self.arun(call, scope))
+        with ThreadPoolExecutor(1) as alone:  # a loop may be running here already, as in a notebook
+            return alone.submit(asyncio.run, self.arun(call, scope)).result()
 
     async def arun(self, call: Call, scope: Scope) -> Result:
         """The same, awaited; a sync function runs in a worker thread."""
@@ -53,9 +55,9 @@ class Functions:
                 value = await function(**arguments)
             else:
                 value = await asyncio.to_thread(function, **arguments)
+            return Result(call_id=call.id, text=value if isinstance(value, str) else _dumped(value))
         except Exception as error:  # noqa: BLE001 - a tool may raise anything, and the model is told what
             return _failed(call, f"{type(error).__name__}: {error}")
-        return Result(call_id=call.id, text=value if isinstance(value, str) else _dumped(value))
 
 
 def as_tool(name: str, function: Callable[..., Any]) -> Tool:

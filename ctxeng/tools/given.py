@@ -19,11 +19,12 @@ class GivenTools:
         """Sections in the order of `request.tools`; tools shown last turn are kept before new ones."""
         priced = [
             allowance.priced(Section(kind="tool", source="tools", body=tool, ref=tool.name))
-            for tool in request.tools
+            for tool in {tool.name: tool for tool in request.tools}.values()  # providers refuse a name twice
         ]
         if len(priced) <= self.cap and sum(section.tokens for section in priced) <= allowance.tokens:
             return priced
-        scores = Lexical([_searchable(tool) for tool in request.tools]).scores(request.query.text)
+        tools = [section.body for section in priced if isinstance(section.body, Tool)]
+        scores = Lexical([_searchable(tool) for tool in tools]).scores(request.query.text)
         shown = set(request.shown.get("tools", ()))
         ranked = sorted(
             range(len(priced)), key=lambda i: (-(scores[i] * (1.2 if priced[i].ref in shown else 1.0)), i)

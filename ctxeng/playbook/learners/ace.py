@@ -19,11 +19,12 @@ from ctxeng.playbook.learners.ace_forms import (
     AddNote,
     Curation,
     MergeNotes,
+    Operation,
     Reflection,
     RemoveNote,
     UpdateNote,
 )
-from ctxeng.playbook.learners.evidence import cited_notes, failed, line, lineage, outcome
+from ctxeng.playbook.learners.evidence import cited_notes, failed, line, lineage, may_rewrite, outcome
 from ctxeng.protocols import ModelRole, Models, Proposal
 from ctxeng.text.clip import clip_middle
 from ctxeng.text.prompts import Prompts
@@ -117,10 +118,19 @@ class AceLearner:
         own = {entry.id for entry in playbook.own}
         minted: set[str] = set()
         deltas: list[Delta] = []
-        for wish in curation.operations:
+        for operation in curation.operations:
+            wish: Operation = operation
             if unknown := [each for each in wish.about if each not in own]:
                 ledger.failures.append(f"curate: {wish.op} of unknown entries {', '.join(unknown)}")
                 continue
+            if not may_rewrite(origin.trust, wish.about, playbook):
+                if isinstance(wish, RemoveNote):
+                    ledger.failures.append(
+                        f"curate: remove of {wish.id} refused: it is trusted more than this turn"
+                    )
+                    continue
+                # text of less trust never takes the place of text of more: it stands beside it
+                wish = AddNote(op="add", text=wish.text or "", when=wish.when or "")
             try:
                 deltas.append(self._delta(wish, origin, _taken(playbook, minted)))
             except (ValidationError, ValueError) as error:

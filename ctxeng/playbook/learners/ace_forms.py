@@ -74,7 +74,7 @@ class MergeNotes(Value):
     """The curator wants several entries to become one."""
 
     op: Literal["merge"]
-    ids: tuple[str, ...]
+    ids: tuple[str, ...] = Field(min_length=2)
     text: str
     when: str = ""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ctxeng.playbook.book import Playbook
 from ctxeng.playbook.entry import Entry
-from ctxeng.turn import Labelled, Observed, Trust, Turn, Unlabelled, least_trust
+from ctxeng.turn import TRUST_ORDER, Labelled, Observed, Trust, Turn, Unlabelled, least_trust
 
 SOLVED = 0.999
 
@@ -42,10 +44,19 @@ def line(entry: Entry) -> str:
     return f"[{entry.id}] ({entry.section}) " + body.replace("\n", "\n  ")
 
 
+def may_rewrite(trust: Trust, ids: Sequence[str], playbook: Playbook) -> bool:
+    """Whether something of this trust may change these entries: not where any is trusted more."""
+    held = [playbook.provenance(each).trust for each in ids]
+    return all(TRUST_ORDER.index(trust) >= TRUST_ORDER.index(each) for each in held)
+
+
 def lineage(turn: Turn) -> Trust:
     """The least trust of what was in the window and of what tools returned."""
+    said = {"chunk", "playbook", "summary", "step"}
     seen = (
-        section.trust for section in turn.context.sections if section.kind in {"chunk", "playbook", "summary"}
+        section.trust
+        for section in turn.context.sections
+        if section.kind in said or (section.kind == "message" and section.trust == "untrusted")
     )
     ran_tools: tuple[Trust, ...] = ("untrusted",) if any(step.results for step in turn.steps) else ()
     return least_trust(*seen, *ran_tools)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -37,8 +38,8 @@ class OnboxReflector:
             if meaning is None:
                 continue
             deltas += self._votes(turn, meaning, playbook)
-            case = (self.cue(turn.request.query.text), meaning)
-            if case[0] and case not in known:
+            case = (printable(self.cue(turn.request.query.text)), printable(meaning))
+            if all(case) and case not in known:
                 known.add(case)
                 new = mint(
                     self.section, f"{turn.id}{case}", lambda each: playbook.taken(each) or each in minted
@@ -72,12 +73,19 @@ class OnboxReflector:
         ]
 
 
+def printable(text: str) -> str:
+    """The text as an entry can hold it: lines end in a newline, other control characters are spaces."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    return "".join(c if c in "\n\t" or unicodedata.category(c) != "Cc" else " " for c in lines).strip()
+
+
 def right_answer(turn: Turn) -> str | None:
     """What the turn should have answered, as far as its feedback tells."""
     match turn.feedback:
         case Labelled(truth=truth):
-            target = truth.target[0] if isinstance(truth.target, list) and truth.target else truth.target
-            return str(target)
+            if isinstance(truth.target, list):
+                return str(truth.target[0]) if truth.target else None
+            return str(truth.target)
         case Observed(score=score) if score >= SOLVED and turn.answer is not None:
             return turn.answer.text
     return None
