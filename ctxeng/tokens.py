@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from ctxeng.errors import MissingExtra
 
@@ -20,8 +20,10 @@ VOCABULARIES = {
     "cl100k_base": "9b5ad71b2ce5302211f9c61530b329a4922fc6a4",
     "p50k_base": "ec7223a39ce59f226a68acc30dc1af2788490e15",
 }
+N = TypeVar("N", int, float)
 _CACHED_CHARS = 8_192  # longer texts are counted anew: they seldom repeat and would fill the cache
-_ESTIMATE_PARTS = re.compile(r"[A-Za-z]+|[0-9]+|[ \t]+|[^A-Za-z0-9 \t]")
+_ESTIMATE_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[ \t]+|[^A-Za-z0-9 \t]")
+_LONGEST_WORD = 20  # a longer run of letters is no word that a vocabulary holds
 
 
 class Counter(Protocol):
@@ -55,7 +57,7 @@ class Overhead:
     tools: int = 12
 
 
-def remembered(count: Callable[[str], int]) -> Callable[[str], int]:
+def remembered(count: Callable[[str], N]) -> Callable[[str], N]:
     """The same count, remembered for short texts (entries and messages come back every turn)."""
     short = lru_cache(maxsize=65_536)(count)
     return lambda text: short(text) if len(text) <= _CACHED_CHARS else count(text)
@@ -88,19 +90,27 @@ class Estimate:
         return Estimate(margin=1.05 * max(ratios)) if ratios else self
 
 
-@lru_cache(maxsize=65_536)
-def _raw_estimate(text: str) -> float:
+def _weighed(text: str) -> float:
     total = 0.0
     for part in _ESTIMATE_PARTS.findall(text):
         if part[0].isascii() and part[0].isalpha():
-            total += 1 + (len(part) - 1) // 6
+            total += 1 + (len(part) - 1) // 6 if len(part) <= _LONGEST_WORD else len(part) / 1.5
         elif part[0].isascii() and part[0].isdigit():
             total += (len(part) + 2) // 3
         elif part[0] in " \t":
             total += 0 if len(part) == 1 else 1  # one space belongs to the word after it
         else:
-            total += 1 if part.isascii() else max(1.0, len(part.encode()) / 2)
+            total += 1 if part.isascii() else _BYTES_BILLED[len(part.encode("utf-8", "replace"))]
     return total
+
+
+_BYTES_BILLED = {
+    1: 1.0,
+    2: 1.0,
+    3: 1.5,
+    4: 4.0,
+}  # a character; rare scripts go byte by byte
+_raw_estimate = remembered(_weighed)
 
 
 @lru_cache
