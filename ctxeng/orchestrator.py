@@ -14,14 +14,14 @@ from uuid import uuid4
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
-from ctxeng.errors import ApprovalNeeded, BadInput, CtxengError
+from ctxeng.errors import ApprovalNeeded, BadInput, CtxengError, UnknownTurn
 from ctxeng.learn import Learned, Learning
 from ctxeng.learn_graph import FEEDBACK, LearnGraph, learned
 from ctxeng.protocols import Event
 from ctxeng.record import Turns
 from ctxeng.steps import REMOVABLE, Steps
 from ctxeng.storage.bodies import Bodies
-from ctxeng.turn import Ask, Feedback, FreeText, Observed, Request, Truth, Turn, Unlabelled, Want, user
+from ctxeng.turn import Ask, Feedback, FreeText, Observed, Request, Scope, Truth, Turn, Unlabelled, Want, user
 from ctxeng.turn_graph import Leaf, TurnGraph, TurnState
 
 _STREAMED = ["custom", "updates", "values"]
@@ -124,20 +124,18 @@ class Orchestrator:
     def resume(self, turn_id: str, decisions: Mapping[str, bool | str] | None = None) -> Turn:
         """Go on with a turn that was interrupted: by a crash, or by calls that wait for approval.
 
-        `decisions` maps a call's id to True, or to the reason it was refused for.
+        `decisions` maps a call's id to True, or to the reason it was refused for; calls it does not name
+        go on waiting (ApprovalNeeded). Raises UnknownTurn.
         """
         if self.checkpointer is None:
             raise BadInput("resuming a turn needs a checkpointer")
         config = self._config(turn_id)
-        waiting = (
-            {
-                pause.id: decisions.get(pause.value["call"]["id"], "not decided")
-                for task in self._graph("sync").get_state(config).tasks
-                for pause in task.interrupts
-            }
-            if decisions is not None
-            else {}
-        )
+        held = self._graph("sync").get_state(config)
+        if not held.values:
+            raise UnknownTurn(f"no unfinished turn {turn_id!r} in this checkpointer")
+        pauses = [pause for task in held.tasks for pause in task.interrupts]
+        decided = decisions or {}
+        waiting = {p.id: decided[p.value["call"]["id"]] for p in pauses if p.value["call"]["id"] in decided}
         state = self._graph("sync").invoke(Command(resume=waiting) if waiting else None, config)
         return self._finished(state)
 
@@ -149,11 +147,14 @@ class Orchestrator:
         score: float | None = None,
         evidence: str = "",
         comment: str = "",
+        scope: Scope | None = None,
     ) -> Learned:
         """Learn from a turn, now or days later: a truth, an observed score from 0 to 1, or a comment.
 
-        Raises UnknownTurn, and ApprovalNeeded where `approve: human` waits for `approve(turn_id, ...)`.
+        With a `scope`, only a turn of that scope. Raises UnknownTurn, and ApprovalNeeded where `approve: human` waits for `approve(turn_id, ...)`.
         """
+        if scope is not None and self.log.get(turn_id).request.scope != scope:
+            raise UnknownTurn(f"no turn {turn_id!r} in this scope")
         given: Feedback | None = None
         if score is not None and not 0 <= score <= 1:
             raise BadInput(f"a score is between 0 and 1, not {score}")
@@ -170,6 +171,8 @@ class Orchestrator:
 
     def approve(self, turn_id: str, *, decision: bool | list[int] = True) -> Learned:
         """Accept what a turn taught (True), some of its deltas (their indices), or none of them (False)."""
+        if not self._learn_graph.get_state({"configurable": {"thread_id": f"learn:{turn_id}"}}).values:
+            raise UnknownTurn(f"nothing that turn {turn_id!r} taught waits for approval")
         return self._learned(turn_id, Command(resume=decision))
 
     @cached_property

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any, Literal
 from uuid import uuid4
 
-from ctxeng.errors import BadTask
+from ctxeng.errors import BadInput, BadTask
 from ctxeng.learn import Learned, Learning
 from ctxeng.playbook.delta import DELTAS
 from ctxeng.protocols import Proposal
@@ -94,6 +94,8 @@ class Trainer:
 
     def run(self, tasks: Sequence[Task]) -> Report:
         """The report of the whole run, of which some may have been done before a kill."""
+        if self.mode != "eval" and self.learning.approve == "human":
+            raise BadInput("a stream cannot wait for a person; learn candidates: `approve: candidate`")
         done = self.progress.read()
         if RUN not in done:
             # a name of its own, for two runs over one playbook are two runs wherever their files lie

@@ -27,7 +27,7 @@ from ctxeng.steps import Steps
 from ctxeng.storage.bodies import Bodies
 from ctxeng.storage.setaside import SetAside
 from ctxeng.tools.functions import Functions
-from ctxeng.turn import Ask, Call, Message, Request, Turn, user
+from ctxeng.turn import Ask, Call, Message, Request, Scope, Turn, user
 
 
 def calling(*calls, then="done"):
@@ -348,3 +348,32 @@ def test_a_tool_of_the_request_cannot_lift_the_need_for_approval():
     with pytest.raises(ApprovalNeeded):
         app.invoke(Request(query=user("go"), tools=Functions.of(danger).tools))
     assert runs == []
+
+
+def test_calls_that_nobody_decided_on_go_on_waiting():
+    calls = (Call(id="k1", name="danger"), Call(id="k2", name="danger"))
+    runs = []
+    app = guarded(calling(*calls), runs, checkpointer=InMemorySaver())
+    with pytest.raises(ApprovalNeeded):
+        app.invoke("go", turn_id="t")
+    with pytest.raises(ApprovalNeeded) as still:
+        app.resume("t", {"k1": True})
+    assert list(still.value.waiting) == ["k2"]
+    turn = app.resume("t", {"k2": "no"})
+    assert [result.text for result in turn.steps[0].results] == ["boom", "no"]
+    assert len(runs) == 1
+
+
+def test_turns_that_are_not_there_cannot_be_resumed_or_approved(tmp_path):
+    with pytest.raises(UnknownTurn, match="nowhere"):
+        build(ScriptedModel([]), checkpointer=InMemorySaver()).resume("nowhere")
+    with pytest.raises(UnknownTurn, match="nowhere"):
+        learning_app(tmp_path, ScriptedModel([])).approve("nowhere")
+
+
+def test_one_tenant_cannot_give_feedback_on_anothers_turn(tmp_path):
+    app = learning_app(tmp_path, ScriptedModel(["41"]))
+    turn = app.invoke(Request(query=user("6 x 7?"), scope=Scope(tenant="ann")))
+    with pytest.raises(UnknownTurn, match="in this scope"):
+        app.feedback(turn.id, truth="42", scope=Scope(tenant="bob"))
+    assert app.feedback(turn.id, truth="42", scope=Scope(tenant="ann")).applied
