@@ -151,7 +151,8 @@ class Orchestrator:
     ) -> Learned:
         """Learn from a turn, now or days later: a truth, an observed score from 0 to 1, or a comment.
 
-        With a `scope`, only a turn of that scope. Raises UnknownTurn, and ApprovalNeeded where `approve: human` waits for `approve(turn_id, ...)`.
+        With a `scope`, only a turn of that scope. Raises UnknownTurn, and ApprovalNeeded where
+        `approve: human` waits for `approve(turn_id, ...)`.
         """
         if scope is not None and self.log.get(turn_id).request.scope != scope:
             raise UnknownTurn(f"no turn {turn_id!r} in this scope")
