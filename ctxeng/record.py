@@ -16,6 +16,8 @@ from pydantic import ValidationError
 from ctxeng.errors import BadInput, UnknownTurn
 from ctxeng.turn import Scope, Section, Turn
 
+_OPENING = b'{"id":'
+
 
 class Turns(Protocol):
     """Finished turns, to be found again by id."""
@@ -63,8 +65,11 @@ class TurnLog:
         line = slim(turn).model_dump_json().encode() + b"\n"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._lock:
-            handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
             try:
+                size = os.fstat(handle).st_size
+                if size and os.pread(handle, 1, size - 1) != b"\n":
+                    line = b"\n" + line  # a power loss tore the last line; this one is not to go with it
                 os.write(handle, line)
             finally:
                 os.close(handle)
@@ -115,7 +120,8 @@ class TurnLog:
                 while line := file.readline():
                     if not line.endswith(b"\n"):
                         break  # a line that is still being written
-                    self._offsets[_turn_id(line)] = self._read[0]
+                    if found := _turn_id(line):  # a torn line is nobody's
+                        self._offsets[found] = self._read[0]
                     self._read[0] += len(line)
 
 
@@ -137,11 +143,13 @@ def slim(turn: Turn) -> Turn:
 
 
 def _turn_id(line: bytes) -> str:
-    head = line[: line.find(b",")] + b"}" if line.startswith(b'{"id":"') and b"," in line else line
-    try:
-        return str(json.loads(head)["id"])
-    except (json.JSONDecodeError, KeyError):
+    if not line.startswith(_OPENING) or not line.endswith(b"}\n"):
         return ""
+    try:
+        found, _ = json.JSONDecoder().raw_decode(line.decode(), len(_OPENING))
+    except ValueError:
+        return ""
+    return str(found)
 
 
 def _parse(path: Path, number: int, line: bytes) -> Turn:

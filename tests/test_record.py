@@ -64,3 +64,14 @@ def test_a_logged_turn_keeps_what_it_cited_and_the_least_trust_it_saw(tmp_path):
     log = TurnLog(tmp_path / "turns.jsonl")
     log.observe(given)
     assert [section.ref for section in log.get("a").context.sections] == ["n0", "n2", "n3"]
+
+
+def test_a_torn_last_line_takes_nothing_with_it(tmp_path):
+    path = tmp_path / "turns.jsonl"
+    TurnLog(path).observe(turn("a"))
+    with path.open("ab") as file:
+        file.write(b'{"id":"torn","request":{"que')
+    log = TurnLog(path)
+    log.observe(turn("b, with a comma"))
+    assert [each.id for each in log] == ["a", "b, with a comma"]
+    assert log.get("b, with a comma").id == "b, with a comma"
