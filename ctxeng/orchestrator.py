@@ -248,6 +248,7 @@ class Orchestrator:
     ) -> Iterator[dict[str, Any]]:
         """The graph's config for a turn; a failure is logged, the means to cancel it are forgotten."""
         turn = start["given"]["turn"]
+        self._turns.latest[turn] = start["progress"]
         if cancelled is not None:
             self._turns.cancels[turn] = cancelled
         try:
@@ -257,6 +258,7 @@ class Orchestrator:
             raise
         finally:
             self._turns.cancels.pop(turn, None)
+            self._turns.latest.pop(turn, None)
 
     def _config(self, turn: str) -> dict[str, Any]:
         config: dict[str, Any] = {"recursion_limit": 10 + 4 * self.steps.max_steps}
@@ -274,7 +276,10 @@ class Orchestrator:
         return self._turns.finished(state)
 
     def _failed(self, start: TurnState, error: CtxengError) -> None:
-        turn = self._turns.finished(start).model_copy(update={"error": f"{type(error).__name__}: {error}"})
+        """Log how far the turn came: what was billed and done stays known."""
+        progress = {**self._turns.latest[start["given"]["turn"]], "pending": ""}
+        turn = self._turns.finished({**start, "progress": progress})
+        turn = turn.model_copy(update={"error": f"{type(error).__name__}: {error}"})
         for observer in self.steps.observers:
             observer.observe(turn)
 

@@ -47,6 +47,7 @@ class TurnGraph:
     bodies: Bodies
     without: frozenset[str] = frozenset()
     versions: Callable[[], tuple[str, ...]] = tuple
+    latest: dict[str, dict[str, Any]] = field(default_factory=dict)  # how far running turns came
     cancels: dict[str, Callable[[], bool]] = field(default_factory=dict)  # of running turns; never in state
 
     def compile(self, leaf: Leaf, checkpointer: Any = None) -> Any:
@@ -132,6 +133,7 @@ class TurnGraph:
         grown = self.steps.append(context, self._request(state), _ask(state), step)
         steps = [*earlier, {"answer": last["answer"], "results": state["results"]}]
         update = _progress(state, context=self.bodies.put(grown), steps=steps)
+        self._note(state, update)
         return {**update, "results": cast("dict[str, str]", None)}
 
     def remember(self, state: TurnState) -> TurnState:
@@ -187,6 +189,7 @@ class TurnGraph:
             steps=steps,
             usage=_plain(add_usage(usage, answer.usage)),
         )
+        self._note(state, update)
         return Command(update=update, goto=self._next(state, answer, len(steps)))
 
     def _next(self, state: TurnState, answer: Answer, steps: int) -> Any:
@@ -208,6 +211,10 @@ class TurnGraph:
                 why = decision if isinstance(decision, str) else "a person refused this call"
                 return call, request, Result(call_id=call.id, text=why, is_error=True)
         return call, request, None
+
+    def _note(self, state: TurnState, update: TurnState) -> None:
+        if state["given"]["turn"] in self.latest:
+            self.latest[state["given"]["turn"]] = update["progress"]
 
     def _request(self, state: TurnState) -> Request:
         return self.bodies.get(state["progress"]["request"], Request)

@@ -377,3 +377,14 @@ def test_one_tenant_cannot_give_feedback_on_anothers_turn(tmp_path):
     with pytest.raises(UnknownTurn, match="in this scope"):
         app.feedback(turn.id, truth="42", scope=Scope(tenant="bob"))
     assert app.feedback(turn.id, truth="42", scope=Scope(tenant="ann")).applied
+
+
+def test_a_turn_that_fails_late_is_logged_with_what_it_did_and_cost():
+    replies = [Message(role="assistant", parts=(SUM,)), ModelError("down")]
+    app = build(ScriptedModel(replies), [add])
+    with pytest.raises(ModelError):
+        app.invoke("go", turn_id="t")
+    turn = app.log.get("t")
+    assert [result.text for step in turn.steps for result in step.results] == ["5"]
+    assert turn.usage["answer"].calls == 1
+    assert turn.answer is None
