@@ -85,7 +85,7 @@ class Assembler:
         if base > limit:
             raise WindowTooSmall(base, limit, "system text and query")
         # a reserve is a wish: what must be in the window comes first
-        loop = min(self.budget.loop, limit - base)
+        loop = min(self.budget.reserve(tools=bool(request.tools)), limit - base)
         done = _fit_steps(steps, model, limit - base)
         stepped = sum(section.tokens for section in done)
         loop = max(0, min(loop, limit - base - stepped))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+_EIGHTH = 8  # of the window: a few steps with their results
+
 
 @dataclass(frozen=True)
 class Share:
@@ -23,21 +25,28 @@ class Share:
 
 @dataclass(frozen=True)
 class Budget:
-    """Tokens of the window, of the reply, of the reserve for tool steps, and the sources' shares."""
+    """Tokens of the window, of the reply, of the reserve for tool steps, and the sources' shares.
+
+    Without a stated `loop`, requests that bring tools reserve an eighth of the window, others nothing.
+    """
 
     window: int
     reply: int = 1024
-    loop: int = 0
+    loop: int | None = None
     shares: Mapping[str, Share] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.window <= 0 or self.reply <= 0 or self.loop < 0:
+        if self.window <= 0 or self.reply <= 0 or (self.loop or 0) < 0:
             raise ValueError(
                 f"window {self.window} and reply {self.reply} must be positive, loop {self.loop} >= 0"
             )
         total = sum(share.share or 0.0 for share in self.shares.values())
         if total > 1 + 1e-9:
             raise ValueError(f"shares add up to {total:.2f}, more than 1")
+
+    def reserve(self, *, tools: bool) -> int:
+        """Tokens kept free for tool steps."""
+        return self.loop if self.loop is not None else self.window // _EIGHTH if tools else 0
 
     @property
     def prompt(self) -> int:

@@ -16,17 +16,27 @@ _NUMBER = re.compile(r"[-+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
 @dataclass(frozen=True)
 class Compare:
-    """Compares the answer with the truth; no answer scores 0, no truth leaves the turn unlabelled."""
+    """Compares the answer with the truth; no answer scores 0, no truth leaves the turn unlabelled.
 
-    score: Callable[[str, str], float]
+    A list of targets is several right answers, of which the best match counts; with `together` it is one
+    answer of several items. A score of None means that this target cannot be compared with.
+    """
+
+    score: Callable[[str, str], float | None]
+    together: bool = False
 
     def judge(self, turn: Turn, truth: Truth | None) -> Feedback:
         """Labelled with a score from 0 to 1, or Unlabelled."""
         if truth is None:
             return Unlabelled()
         answer = "" if turn.answer is None else _said(turn.answer)
-        targets = truth.target if isinstance(truth.target, list) else [truth.target]
-        return Labelled(score=max((self.score(answer, str(t)) for t in targets), default=0.0), truth=truth)
+        targets = [str(t) for t in truth.target] if isinstance(truth.target, list) else [str(truth.target)]
+        if self.together:
+            targets = [", ".join(targets)]
+        scores = [score for t in targets if (score := self.score(answer, t)) is not None]
+        if not scores:
+            return Unlabelled(comment=f"the judge cannot compare with {truth.target!r}")
+        return Labelled(score=max(scores), truth=truth)
 
 
 @dataclass(frozen=True)
@@ -55,10 +65,15 @@ def exact(answer: str, target: str) -> float:
     return float(normalised(answer) == normalised(target))
 
 
-def numeric(answer: str, target: str, tolerance: float = 0.005) -> float:
-    """1.0 where the last number of the answer is within `tolerance` (absolute) of the target."""
+def numeric(answer: str, target: str, tolerance: float = 0.005) -> float | None:
+    """1.0 where the last number of the answer is within `tolerance` (absolute) of the target.
+
+    None where the target has no number.
+    """
     wanted, found = _last_number(target), _last_number(answer)
-    return float(wanted is not None and found is not None and abs(wanted - found) <= tolerance + 1e-12)
+    if wanted is None:
+        return None
+    return float(found is not None and abs(wanted - found) <= tolerance + 1e-12)
 
 
 def contains(answer: str, target: str) -> float:
@@ -82,7 +97,7 @@ def normalised(text: str) -> str:
     return " ".join(words)
 
 
-SCORES: Mapping[str, Callable[[str, str], float]] = {
+SCORES: Mapping[str, Callable[[str, str], float | None]] = {
     "exact": exact,
     "numeric": numeric,
     "contains": contains,
@@ -96,7 +111,7 @@ def judge_named(name: str) -> Judge:
         return NoJudge()
     if name not in SCORES:
         raise UnknownName("judge", name, [*SCORES, "none"])
-    return Compare(SCORES[name])
+    return Compare(SCORES[name], together=name == "overlap")
 
 
 def _said(answer: Answer) -> str:

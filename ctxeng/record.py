@@ -57,7 +57,7 @@ class TurnLog:
 
     path: Path
     _offsets: dict[str, int] = field(default_factory=dict, init=False, repr=False, compare=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
+    _lock: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False, compare=False)
     _read: list[int] = field(default_factory=lambda: [0], init=False, repr=False, compare=False)
 
     def observe(self, turn: Turn) -> None:
@@ -94,15 +94,20 @@ class TurnLog:
                 yield _parse(self.path, 0, file.readline())
 
     def forget(self, scope: Scope) -> int:
-        """Remove every turn of this scope from the file; how many there were. Empty fields match anything."""
+        """Remove every turn of this scope from the file; how many there were. Empty fields match anything.
+
+        Threads of this process may go on writing; no other process may.
+        """
         wanted = {key: value for key, value in scope.model_dump().items() if value}
-        turns = list(self)
-        kept = [
-            t for t in turns if not wanted or any(getattr(t.request.scope, k) != v for k, v in wanted.items())
-        ]
-        lines = b"".join(turn.model_dump_json().encode() + b"\n" for turn in kept)
-        temporary = self.path.with_suffix(".tmp")
         with self._lock:
+            turns = list(self)
+            kept = [
+                t
+                for t in turns
+                if not wanted or any(getattr(t.request.scope, k) != v for k, v in wanted.items())
+            ]
+            lines = b"".join(turn.model_dump_json().encode() + b"\n" for turn in kept)
+            temporary = self.path.with_suffix(".tmp")
             temporary.touch(mode=0o600)
             temporary.write_bytes(lines)
             temporary.replace(self.path)

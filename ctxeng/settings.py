@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,6 +44,8 @@ from ctxeng.turn import Tool
 if TYPE_CHECKING:
     from ctxeng.orchestrator import Orchestrator
 
+logger = logging.getLogger(__name__)
+
 STRATEGIES = ("auto", "ace", "onbox")
 SOURCES = ("playbook", "tools", "memory", "chunks")
 
@@ -65,6 +68,9 @@ def read(path: Path) -> Settings:
 def json_schema() -> dict[str, Any]:
     """JSON Schema of the file, for editors."""
     schema = _with_short_models(Settings.model_json_schema())
+    properties = schema["$defs"]["ModelSettings"]["properties"]
+    many = properties["fallback"]
+    properties["fallback"] = {"anyOf": [many["items"], many]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
@@ -191,14 +197,19 @@ class App:
         return Orchestrator(self.steps, self.log, self.learning, self.checkpointer, bodies, without)
 
     def _model(self, given: ModelSettings) -> Model:
-        key = os.environ.get(given.key_env) if given.key_env else None
-        if given.key_env and not key:
-            raise MissingKey(f"model {given.id}: the environment variable {given.key_env} is not set")
-        models = [build_model(given, self.path.parent, self.encoder, key)]
-        models += [
-            build_model(ModelSettings(id=name), self.path.parent, self.encoder, None)
-            for name in given.fallback
-        ]
+        """The model, or those of it and its fallbacks whose keys are here."""
+        models: list[Model] = []
+        missing: list[str] = []
+        for each in _flattened(given):
+            key = os.environ.get(each.key_env) if each.key_env else None
+            if each.key_env and not key:
+                missing.append(f"model {each.id}: the environment variable {each.key_env} is not set")
+            else:
+                models.append(build_model(each, self.path.parent, self.encoder, key))
+        if not models:
+            raise MissingKey("; ".join(missing))
+        for sentence in missing:
+            logger.warning("%s; %s answers instead", sentence, models[0].name)
         return models[0] if len(models) == 1 else Fallback(models)
 
     def _index(self, texts: Sequence[str]) -> Hybrid:
@@ -231,6 +242,8 @@ def _check(settings: Settings, path: Path) -> None:
     if settings.learning.strategy not in STRATEGIES:
         raise UnknownName(f"strategy in {path}", settings.learning.strategy, STRATEGIES)
     judge_named(settings.learning.judge)
+    if settings.prompts and not (path.parent / settings.prompts).is_dir():
+        raise BadSettings(f"{path}: prompts: there is no folder {path.parent / settings.prompts}")
     for name in settings.graph.without:
         if name not in (*SOURCES, *REMOVABLE):
             raise UnknownName(f"node or source in graph.without of {path}", name, (*SOURCES, *REMOVABLE))
@@ -248,6 +261,11 @@ def _with_short_models(schema: Any) -> Any:
     if schema.get("$ref") == "#/$defs/ModelSettings":
         return {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/ModelSettings"}]}
     return {key: _with_short_models(value) for key, value in schema.items()}
+
+
+def _flattened(given: ModelSettings) -> list[ModelSettings]:
+    """A fallback and its own fallbacks, in the order in which they are asked."""
+    return [given, *(deeper for one in given.fallback for deeper in _flattened(one))]
 
 
 def _budget(settings: Settings, window: int, names: Sequence[str], path: Path) -> Budget:

@@ -64,21 +64,25 @@ Names = Annotated[
 ]
 
 
+def _model(value: Any) -> Any:
+    return {"id": value} if isinstance(value, str) else value
+
+
+def _models(value: Any) -> Any:
+    return [_model(each) for each in value] if isinstance(value, list | tuple) else [_model(value)]
+
+
 class ModelSettings(Value):
     """A model: `onbox`, `cassette:<file>`, or any litellm id, with what reaching it needs."""
 
     id: str = "onbox"
-    fallback: Names = ()
+    fallback: Annotated[tuple[ModelSettings, ...], BeforeValidator(_models)] = ()
     base_url: str | None = None
     key_env: str | None = None
-    window: Tokens | None = None
+    window: Annotated[Tokens, Field(gt=0)] | None = None
     timeout: float = Field(default=60.0, gt=0)
     retries: int = Field(default=3, ge=0)
     cassette: str | None = None
-
-
-def _model(value: Any) -> Any:
-    return {"id": value} if isinstance(value, str) else value
 
 
 OneModel = Annotated[ModelSettings, BeforeValidator(_model)]
@@ -146,9 +150,9 @@ class Sources(Value):
 class ContextSettings(Value):
     """The window and how it is divided, in tokens."""
 
-    window: Tokens | None = None
+    window: Annotated[Tokens, Field(gt=0)] | None = None
     reply: Tokens = 1024
-    loop: Tokens = 0
+    loop: Tokens | None = None
     system: str = ""
     cite: bool = True
     sources: Sources = Sources()

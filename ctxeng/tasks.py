@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, JsonValue, ValidationError
+from pydantic import BeforeValidator, Field, JsonValue, ValidationError, model_validator
 
 from ctxeng.errors import BadTask
 from ctxeng.turn import (
@@ -33,7 +33,7 @@ def _choice(value: Any) -> Any:
 class TaskLine(Value):
     """One line: a question, and as far as known its choices, target, group, documents and scope."""
 
-    question: str
+    question: Annotated[str, Field(min_length=1)]
     id: str = ""
     target: JsonValue = None
     choices: tuple[Annotated[Choice, BeforeValidator(_choice)], ...] = ()
@@ -42,6 +42,22 @@ class TaskLine(Value):
     system: str = ""
     documents: tuple[str, ...] = ()
     scope: Scope = Scope()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if not self.question.strip():
+            raise ValueError("the question is empty")
+        values = [choice.value for choice in self.choices]
+        if len(set(values)) < len(values):
+            twice = next(value for value in values if values.count(value) > 1)
+            raise ValueError(f"the choice {twice!r} is given twice")
+        if values and self.json_schema:
+            raise ValueError("choices and json_schema exclude each other")
+        targets = self.target if isinstance(self.target, list) else [self.target]
+        strange = [t for t in targets if values and t is not None and str(t) not in values]
+        if strange:
+            raise ValueError(f"the target {strange[0]!r} is none of the choices")
+        return self
 
     def task(self, number: int) -> Task:
         """The line as a task; without an id it is named after its line."""
@@ -88,10 +104,18 @@ def _tasks(path: Path, lines: Sequence[str]) -> Iterator[Task]:
             raise BadTask(
                 f"{path}:{number}:{error.colno}: not JSON ({error.msg}); a line looks like {EXAMPLE}"
             ) from error
-        except ValidationError as error:
-            fault = error.errors()[0]
-            where = ".".join(str(step) for step in fault["loc"])
-            raise BadTask(f"{path}:{number}: {where}: {fault['msg']}; a line looks like {EXAMPLE}") from error
+        except (ValidationError, ValueError, RecursionError) as error:
+            raise BadTask(f"{path}:{number}: {_fault(error)}; a line looks like {EXAMPLE}") from error
+
+
+def _fault(error: Exception) -> str:
+    """What is wrong with a line, in a sentence."""
+    if isinstance(error, ValidationError):
+        fault = error.errors()[0]
+        where = ".".join(str(step) for step in fault["loc"])
+        said = fault["msg"].removeprefix("Value error, ")
+        return f"{where}: {said}" if where else said
+    return "nested too deeply" if isinstance(error, RecursionError) else f"not usable JSON ({error})"
 
 
 def _distinct(path: Path, tasks: Sequence[Task]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -23,6 +23,7 @@ VOCABULARIES = {
 N = TypeVar("N", int, float)
 _CACHED_CHARS = 8_192  # longer texts are counted anew: they seldom repeat and would fill the cache
 _ESTIMATE_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[ \t]+|[^A-Za-z0-9 \t]")
+_HIGHEST = 8.0  # margin; the bytes of a text are its bound in any case
 _LONGEST_WORD = 20  # a longer run of letters is no word that a vocabulary holds
 
 
@@ -74,7 +75,7 @@ class Exact:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Characters weighed by class, times a margin; calibrate it with what a provider billed."""
+    """Characters weighed by class, times a margin."""
 
     margin: float = 1.2
     name: str = "estimate"
@@ -84,10 +85,32 @@ class Estimate:
         """An upper guess in tokens; never more than the UTF-8 bytes plus one."""
         return min(int(self.margin * _raw_estimate(text)) + 1, len(text.encode()) + 1) if text else 0
 
-    def calibrated(self, billed: Iterable[tuple[int, str]]) -> Estimate:
-        """The estimate with its margin set so that it covers every (tokens billed, text) seen, plus 5 %."""
-        ratios = [tokens / max(1.0, _raw_estimate(text)) for tokens, text in billed]
-        return Estimate(margin=1.05 * max(ratios)) if ratios else self
+
+@dataclass(frozen=True)
+class Calibrated:
+    """An estimate whose margin rises whenever a provider bills more than was counted; it never falls.
+
+    One per model: what one provider bills says nothing of another's tokenizer.
+    """
+
+    name: str = "estimate"
+    exact: bool = False
+    _now: list[Estimate] = field(default_factory=lambda: [Estimate()], repr=False, compare=False)
+
+    @property
+    def margin(self) -> float:
+        """What the weighed characters are multiplied by."""
+        return self._now[0].margin
+
+    def count(self, text: str) -> int:
+        """An upper guess in tokens."""
+        return self._now[0].count(text)
+
+    def billed(self, tokens: int, counted: int) -> None:
+        """Take note of a prompt that was counted as `counted` and billed as `tokens`."""
+        if tokens > counted > 0:
+            # five in a hundred more, so that the next prompt a little unlike this one is covered too
+            self._now[0] = Estimate(min(_HIGHEST, 1.05 * self.margin * tokens / counted))
 
 
 def _weighed(text: str) -> float:
@@ -173,7 +196,7 @@ def counter_for(model: str) -> Counter:
     """The best counter here for a model id: exact where its vocabulary is on this machine."""
     family = model.removeprefix("openai/").removeprefix("azure/")
     if re.match(r"(gpt-3|gpt-4(?!o|\.1|\.5)|text-embedding)", family):
-        return tiktoken_counter("cl100k_base") or Estimate()
+        return tiktoken_counter("cl100k_base") or Calibrated()
     if re.match(r"(gpt-|o\d|chatgpt)", family):
-        return tiktoken_counter("o200k_base") or Estimate()
-    return Estimate()
+        return tiktoken_counter("o200k_base") or Calibrated()
+    return Calibrated()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal
@@ -164,9 +164,7 @@ class Trainer:
                 record = _proposed(self.learning.propose(turns[part : part + self.every]))
                 self.progress.add(step, record)
             report.failures += record["failures"]
-            report.usage = add_usage(
-                report.usage, {role: Usage.model_validate(usage) for role, usage in record["usage"].items()}
-            )
+            report.usage = add_usage(report.usage, _spent(record))
             # idempotent by its key: a kill between the two lines above and below loses nothing
             deltas = DELTAS.validate_python(record["deltas"])
             if f"{APPLIED} {step}" in done:
@@ -190,7 +188,13 @@ class Trainer:
             ]
             scores = [s for s in (score_of(turn) for turn in judged) if s is not None]
             score = sum(scores) / len(scores) if scores else 0.0
-            self.progress.add(step, {"version": version, "score": score})
+            spent: dict[str, Usage] = {}
+            for turn in judged:
+                spent = add_usage(spent, turn.usage)
+            record = {"version": version, "score": score, "usage": _plain(spent)}
+            self.progress.add(step, record)
+            done[step] = record
+        report.usage = add_usage(report.usage, _spent(done[step]))
         report.validations.append((version, score))
         self._tell(Tick("validated", len(report.scored), total, validation=score))
 
@@ -246,9 +250,17 @@ def _dump(turn: Turn) -> dict[str, Any]:
 def _proposed(proposal: Proposal) -> dict[str, Any]:
     return {
         "deltas": DELTAS.dump_python(proposal.deltas, mode="json"),
-        "usage": {role: usage.model_dump() for role, usage in proposal.usage.items()},
+        "usage": _plain(proposal.usage),
         "failures": list(proposal.failures),
     }
+
+
+def _plain(usage: Mapping[str, Usage]) -> dict[str, Any]:
+    return {role: value.model_dump() for role, value in usage.items()}
+
+
+def _spent(record: Mapping[str, Any]) -> dict[str, Usage]:
+    return {role: Usage.model_validate(usage) for role, usage in record.get("usage", {}).items()}
 
 
 def _came(learned: Learned) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Literal
 
-from pydantic import Field, JsonValue
+from pydantic import JsonValue, field_validator
 
+from ctxeng.ask import Ask, Choice, Choices, FreeText, Schema, Want
 from ctxeng.feedback import Feedback, Labelled, Observed, Truth, Unlabelled
 from ctxeng.message import (
     TRUST_ORDER,
@@ -116,48 +117,12 @@ class Request(Value):
     agent: str = ""
     shown: dict[str, tuple[str, ...]] = {}
 
-
-class Choice(Value):
-    """One of several possible answers; `about` says more than its name."""
-
-    value: str
-    about: str = ""
-
-
-class Choices(Value):
-    """An answer that is one of a set."""
-
-    type: Literal["choices"] = "choices"
-    options: tuple[Choice, ...] = Field(min_length=1)
-
-
-class Schema(Value):
-    """An answer that is JSON of a given schema."""
-
-    type: Literal["schema"] = "schema"
-    json_schema: dict[str, JsonValue]
-
-
-class FreeText(Value):
-    """An answer in free text."""
-
-    type: Literal["text"] = "text"
-
-
-Want = Annotated[FreeText | Choices | Schema, Field(discriminator="type")]
-
-
-class Ask(Value):
-    """How to answer. `deadline` is a time.monotonic() second; `cancelled` is polled and never stored."""
-
-    max_tokens: int = Field(default=1024, gt=0)
-    want: Want = FreeText()
-    temperature: float | None = None
-    seed: int | None = None
-    stop: tuple[str, ...] = ()
-    tool_choice: Literal["auto", "none", "required"] = "auto"
-    deadline: float | None = None
-    cancelled: Callable[[], bool] | None = Field(default=None, exclude=True, repr=False)
+    @field_validator("query")
+    @classmethod
+    def _asks(cls, query: Message) -> Message:
+        if any(part.type in {"call", "result"} for part in query.parts):
+            raise ValueError("a query asks; tool calls and their results belong in history")
+        return query
 
 
 # -- the window -----------------------------------------------------------------------------------------
@@ -199,6 +164,15 @@ class Context(Value):
     def refs(self) -> tuple[str, ...]:
         """Everything in the window that feedback can point at."""
         return tuple(section.ref for section in self.sections if section.ref)
+
+    @property
+    def shown(self) -> dict[str, tuple[str, ...]]:
+        """The refs that each source shows, in prompt order: the next request's `shown`."""
+        found: dict[str, tuple[str, ...]] = {}
+        for section in self.sections:
+            if section.ref and section.kind != "step":
+                found[section.source] = (*found.get(section.source, ()), section.ref)
+        return found
 
     def of(self, *kinds: SectionKind) -> tuple[Section, ...]:
         """The sections of these kinds, in order."""
@@ -277,7 +251,10 @@ class Task(Value):
 
 
 class Turn(Value):
-    """One request and all that came of it: the line in the log, the unit of replay and of learning."""
+    """One request and all that came of it: the line in the log, the unit of replay and of learning.
+
+    `shown` says what each source showed, also where the log has dropped the text of it.
+    """
 
     id: str
     request: Request
@@ -287,6 +264,7 @@ class Turn(Value):
     time: str = ""
     playbooks: tuple[str, ...] = ()
     context: Context = Context(sections=())
+    shown: dict[str, tuple[str, ...]] = {}
     steps: tuple[Step, ...] = ()
     answer: Answer | None = None
     error: str = ""

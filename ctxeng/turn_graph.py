@@ -152,6 +152,7 @@ class TurnGraph:
         given, progress = state["given"], state["progress"]
         pending, meta = progress["pending"], given["meta"]
         window = progress.get("context")
+        context = self.bodies.get(window, Context) if window else Context(sections=())
         return Turn(
             id=given["turn"],
             request=self.bodies.get(progress["request"], Request),
@@ -160,7 +161,8 @@ class TurnGraph:
             attempt=meta.get("attempt", 0),
             time=datetime.now(UTC).isoformat(timespec="seconds"),
             playbooks=self.versions(),
-            context=self.bodies.get(window, Context) if window else Context(sections=()),
+            context=context,
+            shown=context.shown,
             steps=tuple(self._step(step["answer"], step.get("results", {})) for step in progress["steps"]),
             answer=self.bodies.get(pending, Answer) if pending else None,
             usage={role: Usage.model_validate(usage) for role, usage in progress["usage"].items()},

@@ -53,3 +53,14 @@ def test_execution_feedback_looks_at_no_label():
 def test_an_unknown_judge_is_named_with_those_there_are():
     with pytest.raises(UnknownName, match="contains, exact, none, numeric, overlap"):
         judge_named("jury")
+
+
+def test_a_list_is_several_right_answers_or_one_answer_of_several_items():
+    assert judge_named("exact").judge(turn("b"), Truth(target=["a", "b"])).score == 1
+    assert judge_named("overlap").judge(turn("b, a"), Truth(target=["a", "b"])).score == 1
+    assert judge_named("overlap").judge(turn("a"), Truth(target=["a", "b"])).score == 0.5
+
+
+def test_a_number_is_not_compared_with_a_word():
+    feedback = judge_named("numeric").judge(turn("5"), Truth(target="five"))
+    assert feedback == Unlabelled(comment="the judge cannot compare with 'five'")

@@ -50,6 +50,8 @@ def test_amounts_are_read_as_people_write_them(tmp_path):
         ("graph: {before: {act: a:b}}", UnknownName, "known: answer, assemble"),
         ("graph: {before: {answer: nowhere:f}}", UnknownName, "package.module:function"),
         ("a: [1\nb: 2", BadPlaybook, r"app.yaml:2:"),
+        ("prompts: ./nowhere", BadSettings, "there is no folder"),
+        ("context: {window: 0}", BadSettings, r"context.window: Input should be greater than 0"),
         ("ctxeng: 99", NewerPlaybook, "pip install -U"),
         (
             "context: {sources: {playbook: {share: 70%}, chunks: {share: 60%}}}",
@@ -133,3 +135,24 @@ def test_the_json_schema_accepts_what_the_settings_accept(tmp_path):
     jsonschema.validate(yaml.safe_load(text), schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"context": {"widnow": 1}}, schema)
+
+
+def test_a_fallback_has_an_address_and_a_key_of_its_own_and_stands_in_for_a_missing_key(
+    tmp_path, monkeypatch, caplog
+):
+    monkeypatch.delenv("FIRST_KEY", raising=False)
+    monkeypatch.setenv("SECOND_KEY", "sk-second")
+    path = write(
+        tmp_path,
+        """\
+models:
+  answer:
+    id: openai/first
+    key_env: FIRST_KEY
+    fallback: [{id: openai/second, base_url: "http://127.0.0.1:9", key_env: SECOND_KEY}, onbox]
+""",
+    )
+    chain = open_app(path).models.role("answer")
+    assert [model.name for model in chain.models] == ["openai/second", "onbox"]
+    assert chain.models[0].api_key == "sk-second"
+    assert "FIRST_KEY is not set; openai/second answers instead" in caplog.text

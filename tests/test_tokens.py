@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ctxeng.protocols import Layout
 from ctxeng.render import chat, price, prompt_price
 from ctxeng.retrieval.embed import Embedder
-from ctxeng.tokens import Estimate, counter_for, tiktoken_counter, tokenizer_counter
+from ctxeng.tokens import Calibrated, Estimate, counter_for, tiktoken_counter, tokenizer_counter
 from ctxeng.turn import Context, Section, Tool, user
 
 CL100K = tiktoken_counter("cl100k_base")
@@ -28,7 +28,10 @@ def test_tiktoken_counts_offline_and_leaves_the_environment_alone():
 @needs_vocabulary
 @given(st.text(max_size=300))
 def test_a_calibrated_estimate_covers_what_it_was_calibrated_on(text):
-    estimate = Estimate().calibrated([(CL100K.count(text), text)])
+    estimate = Calibrated()
+    before = estimate.margin
+    estimate.billed(CL100K.count(text), estimate.count(text))
+    assert estimate.margin >= before
     assert estimate.count(text) >= CL100K.count(text)
 
 

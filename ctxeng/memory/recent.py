@@ -44,7 +44,11 @@ def split_exchanges(history: Sequence[Message]) -> list[list[Message]]:
             opened -= {part.call_id for part in known}
             if exchanges:
                 exchanges[-1] += [message.model_copy(update={"parts": (part,)}) for part in known]
-            continue
+            rest = tuple(part for part in message.parts if part.type != "result")
+            if not rest:
+                continue
+            # some formats put a result and the words that go with it into one message
+            message = message.model_copy(update={"role": "user", "parts": rest})  # noqa: PLW2901
         if message.role == "user" or not exchanges:
             exchanges.append([])
             opened.clear()

@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ from ctxeng.models.changed import what_changed
 from ctxeng.models.scrub import scrub, scrub_json
 from ctxeng.models.tape import Exchange, Tape
 from ctxeng.protocols import Event, Layout, Model, OnEvent
-from ctxeng.tokens import counter_for
+from ctxeng.tokens import Calibrated, Counter, counter_for
 from ctxeng.turn import Answer, Ask, Context, Section
 
 
@@ -61,13 +62,13 @@ class Cassette:
 
     def price(self, section: Section) -> int:
         """Tokens the section costs, by the model or by the counter for its name."""
-        return self.model.price(section) if self.model else render.price(section, counter_for(self.name))
+        return self.model.price(section) if self.model else render.price(section, self._counts)
 
     def price_context(self, context: Context) -> int:
         """Tokens of the whole prompt, by the model or by the counter for its name."""
         if self.model:
             return self.model.price_context(context)
-        return render.prompt_price(render.chat(context, self.layout), counter_for(self.name))
+        return render.prompt_price(render.chat(context, self.layout), self._counts)
 
     def answer(self, context: Context, ask: Ask, on_event: OnEvent | None = None) -> Answer:
         """The recorded answer with its events, or the model's own.
@@ -76,7 +77,7 @@ class Cassette:
         """
         request, key, found = self._find(context, ask)
         if found is not None:
-            return _replay(found, on_event)
+            return self._replay(found, context, on_event)
         model, heard, listen = self._recorder(request, key, on_event)
         answer = model.answer(context, ask, listen)
         return self._record(request, key, heard, answer)
@@ -85,7 +86,7 @@ class Cassette:
         """The same, awaited."""
         request, key, found = self._find(context, ask)
         if found is not None:
-            return _replay(found, on_event)
+            return self._replay(found, context, on_event)
         model, heard, listen = self._recorder(request, key, on_event)
         answer = await model.aanswer(context, ask, listen)
         return self._record(request, key, heard, answer)
@@ -146,18 +147,25 @@ class Cassette:
         difference = what_changed(request, [exchange.request for exchange in self._tape.all()])
         return CassetteMiss(f"{self.path}: nothing recorded for this request; {difference}")
 
+    def _replay(self, exchange: Exchange, context: Context, on_event: OnEvent | None) -> Answer:
+        if on_event is not None:
+            for event in exchange.events:
+                on_event(event)
+        usage = exchange.answer.usage.get("answer")
+        if self.model is None and usage and usage.exact and isinstance(self._counts, Calibrated):
+            # the model's own counter rose with its bills while recording; so must this one, for equal windows
+            self._counts.billed(usage.input, self.price_context(context))
+        return exchange.answer
+
+    @cached_property
+    def _counts(self) -> Counter:
+        return counter_for(self.name)
+
     def _first(self) -> Exchange:
         recorded = self._tape.all()
         if not recorded:
             raise BadInput(f"{self.path}: no recording in this file, and no model to make one")
         return recorded[0]
-
-
-def _replay(exchange: Exchange, on_event: OnEvent | None) -> Answer:
-    if on_event is not None:
-        for event in exchange.events:
-            on_event(event)
-    return exchange.answer
 
 
 def _scrubbed(events: list[Event], secrets: tuple[str, ...]) -> tuple[Event, ...]:

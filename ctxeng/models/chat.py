@@ -77,13 +77,13 @@ class _PartialCall:
 
     def done(self, position: int) -> Call:
         made = Call(id=self.id or f"call_{position}", name=self.name)
+        malformed = made.model_copy(update={"malformed": _well_formed(self.arguments)})
         try:
             arguments = json.loads(self.arguments or "{}")
+            json.dumps(arguments, ensure_ascii=False).encode()  # half a surrogate pair could not be sent on
         except (ValueError, RecursionError):
-            return made.model_copy(update={"malformed": self.arguments})
-        if not isinstance(arguments, dict):
-            return made.model_copy(update={"malformed": self.arguments})
-        return made.model_copy(update={"arguments": arguments})
+            return malformed
+        return made.model_copy(update={"arguments": arguments}) if isinstance(arguments, dict) else malformed
 
 
 @dataclass
@@ -166,6 +166,10 @@ class Assembly:
         call.name += function.get("name") or ""
         call.arguments += function.get("arguments") or ""
         call.fields.update(fragment.get("provider_specific_fields") or {})
+
+
+def _well_formed(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
 
 
 def _usage(reported: Mapping[str, Any]) -> Usage | None:

@@ -21,7 +21,7 @@ from ctxeng.models.failures import Failure, read_failure
 from ctxeng.models.transport import Awaiting, Blocking, Transport, at_once
 from ctxeng.protocols import Event, Layout, OnEvent
 from ctxeng.text.replies import parsed_or_none
-from ctxeng.tokens import Counter, counter_for
+from ctxeng.tokens import Calibrated, Counter, counter_for
 from ctxeng.turn import Answer, Ask, Context, Section, Usage, assistant
 
 logger = logging.getLogger(__name__)
@@ -178,6 +178,8 @@ class LiteLLMModel:
             output=self._counts.count(assembly.text),
             exact=False,
         )
+        if usage.exact and isinstance(self._counts, Calibrated):
+            self._counts.billed(usage.input, self.price_context(context))
         usage = usage.model_copy(update={"cost": self._facts.cost(usage)})
         for call in message.calls:
             emit(Event(type="call", call=call))
@@ -208,7 +210,7 @@ class LiteLLMModel:
     def _broken(self, what: str) -> Failure:
         return Failure(ModelError(f"{self.id}: {what}"), again=True)
 
-    @property
+    @cached_property
     def _counts(self) -> Counter:
         return self.counter or counter_for(self.id)
 

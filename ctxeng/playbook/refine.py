@@ -89,7 +89,8 @@ class EntryBudget:
     """At most so many entries and tokens; enforced by code after every learning step.
 
     Evicted first: retired entries, then candidates, then active ones; within these the lowest of helpful
-    minus harmful votes, and among equals the oldest. Frozen entries stay.
+    minus harmful votes, and among equals what was learned before what a person wrote, the oldest first.
+    Frozen entries stay.
     """
 
     entries: int | None = 400
@@ -104,9 +105,7 @@ class EntryBudget:
             entry.id: count(f"{entry.when} {entry.text}") if self.tokens is not None else 0 for entry in own
         }
         held, spent = len(own), sum(costs.values())
-        order = sorted(
-            enumerate(own), key=lambda item: (_stage(item[1]), net_votes(playbook, item[1]), item[0])
-        )
+        order = sorted(enumerate(own), key=lambda item: (*_worth(playbook, item[1]), item[0]))
         removals: list[Delta] = []
         for _, entry in order:
             within = (self.entries is None or held <= self.entries) and (
@@ -143,6 +142,11 @@ def _standing(playbook: Playbook, entry: Entry) -> tuple[bool, int, int]:
     """What a person accepted, and what is trusted more, is never swallowed by what is not."""
     trust = TRUST_ORDER.index(playbook.provenance(entry.id).trust)
     return entry.status == "active", trust, net_votes(playbook, entry)
+
+
+def _worth(playbook: Playbook, entry: Entry) -> tuple[int, int, bool]:
+    """What goes first where the budget is spent, from the least."""
+    return _stage(entry), net_votes(playbook, entry), not playbook.provenance(entry.id).strategy
 
 
 def _stage(entry: Entry) -> int:

@@ -10,6 +10,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from ctxeng.errors import BadReply
 from ctxeng.protocols import Model
+from ctxeng.text.schemas import misfit
 from ctxeng.turn import Answer, Ask, Choices, Context, FreeText, Message, Schema, Section, Usage, Want
 from ctxeng.turn import assistant as assistant_message
 from ctxeng.turn import user as user_message
@@ -68,15 +69,15 @@ def read_choice(text: str, choices: Choices) -> str:
 
 
 def parse(text: str, want: Want) -> JsonValue:
-    """What was asked for, read from the reply; None for free text. A schema's JSON is read, not validated.
-
-    Raises BadReply.
-    """
+    """What was asked for, read from the reply; None for free text. Raises BadReply."""
     match want:
         case Choices():
             return read_choice(text, want)
         case Schema():
-            return find_json(text)
+            value = find_json(text)
+            if fault := misfit(value, want.json_schema):
+                raise BadReply(f"the JSON does not fit: {fault}")
+            return value
         case FreeText():
             return None
 

@@ -8,10 +8,11 @@ import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError, create_model
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
+from ctxeng.errors import BadInput
 from ctxeng.turn import Call, Result, Scope, Tool
 
 
@@ -61,8 +62,11 @@ class Functions:
 
 
 def as_tool(name: str, function: Callable[..., Any]) -> Tool:
-    """A function as a tool: its signature becomes the JSON Schema of its parameters."""
-    schema = _model(function).model_json_schema()
+    """A function as a tool: its signature becomes the JSON Schema of its parameters.
+
+    Raises BadInput for a parameter that cannot be passed by its name.
+    """
+    schema = _model(function).model_json_schema(by_alias=True)
     about = (inspect.getdoc(function) or "").split("\n\n")[0].replace("\n", " ")
     return Tool(name=name, description=about, parameters={k: v for k, v in schema.items() if k != "title"})
 
@@ -70,16 +74,24 @@ def as_tool(name: str, function: Callable[..., Any]) -> Tool:
 def _model(function: Callable[..., Any]) -> Any:
     hints = get_type_hints(function)
     fields: dict[str, Any] = {}
+    extra: Literal["allow", "ignore"] = "ignore"
     for name, parameter in inspect.signature(function).parameters.items():
-        if name != "scope":
+        if parameter.kind is parameter.POSITIONAL_ONLY:
+            raise BadInput(f"function {function.__name__}: parameter {name} can only be given by position")
+        if parameter.kind is parameter.VAR_KEYWORD:
+            extra = "allow"
+        elif name != "scope" and parameter.kind is not parameter.VAR_POSITIONAL:
             default = ... if parameter.default is parameter.empty else parameter.default
-            fields[name] = (hints.get(name, Any), default)
-    return create_model(function.__name__, **fields)
+            # pydantic keeps some names to itself (copy, model_config, _private): the field's own is another
+            fields[f"field_{len(fields)}"] = (hints.get(name, Any), Field(default, alias=name))
+    return create_model(function.__name__, __config__=ConfigDict(extra=extra), **fields)
 
 
 def _arguments(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
     checked = _model(function).model_validate(dict(given))
-    return {name: getattr(checked, name) for name in checked.model_fields_set}
+    fields = type(checked).model_fields
+    named = {fields[name].alias: getattr(checked, name) for name in checked.model_fields_set & set(fields)}
+    return {**named, **{k: v for k, v in (checked.model_extra or {}).items() if k != "scope"}}
 
 
 def _dumped(value: object) -> str:

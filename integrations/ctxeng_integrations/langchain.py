@@ -114,7 +114,7 @@ class PlaybookMiddleware(AgentMiddleware):  # type: ignore[misc]  # the same
                 system=request.system_prompt or "",
                 tools=offered,
                 scope=self.scope(request),
-                shown=_shown_refs(previous.context) if previous else {},
+                shown=previous.shown if previous else {},
             )
             return Turn(
                 id=_turn_id(request, query.id),
@@ -122,13 +122,15 @@ class PlaybookMiddleware(AgentMiddleware):  # type: ignore[misc]  # the same
                 time=datetime.now(UTC).isoformat(timespec="seconds"),
                 playbooks=(f"{self.app.store.playbook.name}@{self.app.store.playbook.version}",),
                 request=asked,
-                context=self._gathered(asked),
+                context=(context := self._gathered(asked)),
+                shown=context.shown,
             )
         turn = _with_results(previous, request.messages[place:])
         if offered == turn.request.tools:
             return turn
-        asked = turn.request.model_copy(update={"tools": offered, "shown": _shown_refs(turn.context)})
-        return turn.model_copy(update={"request": asked, "context": self._gathered(asked)})
+        asked = turn.request.model_copy(update={"tools": offered, "shown": turn.context.shown})
+        context = self._gathered(asked)
+        return turn.model_copy(update={"request": asked, "context": context, "shown": context.shown})
 
     def _previous(self, state: Mapping[str, Any]) -> Turn | None:
         try:
@@ -207,13 +209,6 @@ def _turn_id(request: ModelRequest, query_id: str) -> str:
     if not thread:
         return uuid4().hex[:16]
     return hashlib.sha256(f"{thread}\0{query_id}".encode()).hexdigest()[:16]
-
-
-def _shown_refs(context: Context) -> dict[str, tuple[str, ...]]:
-    shown: dict[str, tuple[str, ...]] = {}
-    for section in context.of("playbook", "tool"):
-        shown[section.source] = (*shown.get(section.source, ()), section.ref)
-    return shown
 
 
 def _with_results(turn: Turn, messages: Sequence[Any]) -> Turn:

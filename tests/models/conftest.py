@@ -1,5 +1,6 @@
 """The local server that speaks the OpenAI format, for every test that wants one."""
 
+import asyncio
 import importlib.util
 import sys
 from pathlib import Path
@@ -25,3 +26,9 @@ def wire():
     """A running server; script it with say, call and fail, then read what it was asked in `requests`."""
     with _SERVER.serve() as running:
         yield running
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_stray_loop():
+    """After one asyncio.run, litellm's get_event_loop no longer makes a loop that nobody closes."""
+    asyncio.run(asyncio.sleep(0))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from ctxeng.playbook.book import Playbook
-from ctxeng.playbook.delta import Tag
-from ctxeng.playbook.entry import Entry
+from ctxeng.playbook.delta import Add, Tag
+from ctxeng.playbook.entry import Entry, Provenance
 from ctxeng.playbook.refine import EntryBudget, Refiner, keep_apart
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
@@ -98,3 +98,11 @@ def test_a_token_budget_is_enforced_by_counting():
     removals = EntryBudget(entries=None, tokens=250).evictions(playbook, len)
     assert len(playbook.apply(removals).playbook) == 2
     assert EntryBudget(entries=None, tokens=10_000).evictions(playbook, len) == []
+
+
+def test_what_a_person_wrote_outlives_what_was_learned_among_equals():
+    playbook = book(entry(0, "written by hand"))
+    learned = Add(entry=entry(1, "learned"), provenance=Provenance(strategy="ace"))
+    playbook = playbook.apply([learned]).playbook
+    (gone,) = EntryBudget(entries=1).evictions(playbook, len)
+    assert gone.id == entry(1, "learned").id

@@ -2,6 +2,7 @@
 
 import pytest
 
+from ctxeng.errors import BadInput
 from ctxeng.tools.functions import Functions
 from ctxeng.turn import Call, Scope
 
@@ -61,3 +62,26 @@ def test_what_goes_wrong_is_a_result_that_says_so(call, said):
     result = run(call.pop("name"), **call)
     assert result.is_error
     assert said in result.text
+
+
+def test_names_that_pydantic_keeps_to_itself_are_parameters_like_others():
+    def odd(copy: int, _private: int, model_config: str = "m", **more: int) -> dict[str, object]:
+        """Odd."""
+        return {"copy": copy, "_private": _private, "model_config": model_config, **more}
+
+    tools = Functions.of(odd)
+    (tool,) = tools.tools
+    assert list(tool.parameters["properties"]) == ["copy", "_private", "model_config"]
+    given = {"copy": 1, "_private": 2, "z": 3}
+    result = tools.run(Call(id="1", name="odd", arguments=given), Scope())
+    assert result.text == '{"copy": 1, "_private": 2, "model_config": "m", "z": 3}'
+    bad = tools.run(Call(id="1", name="odd", arguments={"copy": "x", "_private": 2}), Scope())
+    assert bad.text.startswith("bad arguments: copy:")
+
+
+def test_a_parameter_without_a_name_is_refused_when_the_tool_is_made():
+    def place(first, /):
+        """By position."""
+
+    with pytest.raises(BadInput, match="first can only be given by position"):
+        _ = Functions.of(place).tools
