@@ -1,4 +1,4 @@
-"""A model by its id: `onbox`, `cassette:<file>`, or anything litellm knows."""
+"""A model by its id: `onbox`, `onbox:hashing` (no weights), `cassette:<file>`, or anything litellm knows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ctxeng.models.cassette import Cassette
 from ctxeng.models.litellm import LiteLLMModel
 from ctxeng.models.onbox import OnboxModel, onbox_counter
 from ctxeng.protocols import Model
-from ctxeng.retrieval.embed import TextEncoder
+from ctxeng.retrieval.embed import HashingEmbedder, TextEncoder
 from ctxeng.settings_schema import ModelSettings
 
 
@@ -22,11 +22,14 @@ def build_model(given: ModelSettings, folder: Path, encoder: TextEncoder, key: s
 
 
 def _bare(given: ModelSettings, encoder: TextEncoder, key: str | None) -> Model:
-    if given.id == "onbox":
+    if given.id in {"onbox", "onbox:hashing"}:
+        encoder = encoder if given.id == "onbox" else HashingEmbedder()
         model = OnboxModel(encoder, onbox_counter(encoder))
         return model if given.window is None else OnboxModel(encoder, model.counter, given.window)
     if "/" not in given.id or given.id.startswith("local:"):
-        raise UnknownName("model", given.id, ["onbox", "cassette:<file>", "<provider>/<model>"])
+        raise UnknownName(
+            "model", given.id, ["onbox", "onbox:hashing", "cassette:<file>", "<provider>/<model>"]
+        )
     return LiteLLMModel(
         given.id,
         base_url=given.base_url,

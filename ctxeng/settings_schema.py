@@ -73,7 +73,10 @@ def _models(value: Any) -> Any:
 
 
 class ModelSettings(Value):
-    """A model: `onbox`, `cassette:<file>`, or any litellm id, with what reaching it needs."""
+    """A model: `onbox`, `cassette:<file>`, or any litellm id, with what reaching it needs.
+
+    `onbox:hashing` is onbox on hashed words instead of an encoder's weights: weaker, and needs no torch.
+    """
 
     id: str = "onbox"
     fallback: Annotated[tuple[ModelSettings, ...], BeforeValidator(_models)] = ()

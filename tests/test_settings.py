@@ -8,6 +8,7 @@ from ctxeng.errors import BadPlaybook, BadSettings, DeltaRefused, MissingKey, Ne
 from ctxeng.models.roles import Fallback
 from ctxeng.models.scripted import ScriptedModel
 from ctxeng.playbook.delta import Remove
+from ctxeng.retrieval.embed import HashingEmbedder
 from ctxeng.settings import App, json_schema, open_app, read
 from ctxeng.turn import Request, user
 
@@ -156,3 +157,11 @@ models:
     assert [model.name for model in chain.models] == ["openai/second", "onbox"]
     assert chain.models[0].api_key == "sk-second"
     assert "FIRST_KEY is not set; openai/second answers instead" in caplog.text
+
+
+def test_the_embedded_model_runs_without_an_encoders_weights(tmp_path):
+    app = open_app(write(tmp_path, "models: {answer: onbox:hashing}"))
+    model = app.models.role("answer")
+    assert model.name == "onbox"
+    assert isinstance(model.encoder, HashingEmbedder)
+    assert app.learner.name == "onbox"

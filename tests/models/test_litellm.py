@@ -14,6 +14,7 @@ from ctxeng.turn import (
     Message,
     Schema,
     Section,
+    user,
 )
 from hosted import ADD, ANSWERERS, KEY, MARKS, ask_by, model
 
@@ -150,12 +151,14 @@ def test_why_an_answer_ended_is_said(wire, question, said, finish):
     assert model(wire).answer(question, Ask()).finish == finish
 
 
-def test_an_estimate_learns_from_what_is_billed(wire, question):
-    wire.say("ok", usage=(16, 7, 0))
+def test_an_estimate_learns_from_what_is_billed(wire):
+    asked = Section(kind="query", source="request", body=user("What is up with this? " * 50))
+    question = Context(sections=(asked,))
+    wire.say("ok", usage=(600, 7, 0))
     target = model(wire)
     before = target.price_context(question)
     target.answer(question, Ask())
-    assert before < 16 <= target.price_context(question)
+    assert before < 600 <= target.price_context(question)
 
 
 def test_half_a_surrogate_pair_in_arguments_is_kept_as_malformed(wire, question):
