@@ -163,5 +163,5 @@ def test_the_embedded_model_runs_without_an_encoders_weights(tmp_path):
     app = open_app(write(tmp_path, "models: {answer: onbox:hashing}"))
     model = app.models.role("answer")
     assert model.name == "onbox"
-    assert isinstance(model.encoder, HashingEmbedder)
+    assert isinstance(model.embedder, HashingEmbedder)
     assert app.learner.name == "onbox"
