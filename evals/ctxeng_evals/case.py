@@ -62,11 +62,11 @@ class Case(Value):
 class Made(Sequence[Case]):
     """Cases made when they are asked for, each from its index alone: a million of them take no memory."""
 
-    count: int
+    length: int
     make: Callable[[int], Case]
 
     def __len__(self) -> int:
-        return self.count
+        return self.length
 
     @overload
     def __getitem__(self, index: int) -> Case: ...
@@ -74,12 +74,12 @@ class Made(Sequence[Case]):
     def __getitem__(self, index: slice) -> Sequence[Case]: ...
     def __getitem__(self, index: int | slice) -> Case | Sequence[Case]:
         if isinstance(index, slice):
-            chosen = range(self.count)[index]
+            chosen = range(self.length)[index]
             return Made(len(chosen), lambda place: self.make(chosen[place]))
-        return self.make(range(self.count)[index])
+        return self.make(range(self.length)[index])
 
     def __iter__(self) -> Iterator[Case]:
-        return (self.make(index) for index in range(self.count))
+        return (self.make(index) for index in range(self.length))
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Dataset:
 
 
 class Piece(Value):
-    """A piece of a window: where it came from, what it is, what it cost. `text` is empty for dataset items."""
+    """A piece of a window: where it came from, what it is, what it cost. no `text` for dataset items."""
 
     source: str
     kind: str
