@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from ctxeng.message import Value, WellFormed
 from ctxeng.turn import Usage
 
+TWIN = "~deleted"  # behind the id of a case: its copy without evidence
 ItemKind = Literal["chunk", "tool", "message", "entry"]
 
 

@@ -1,0 +1,1 @@
+"""What can be evaluated: baselines, parts of ctxeng, whole apps, functions, peers."""

@@ -1,0 +1,115 @@
+"""A suite's subject at one point of its sweep, with every option checked before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import Field, JsonValue, ValidationError
+
+from ctxeng.errors import BadInput, UnknownName
+from ctxeng.message import Value
+from ctxeng.tokens import Counter, Estimate, tiktoken_counter
+from ctxeng_evals.case import Subject
+from ctxeng_evals.plan import Column
+from ctxeng_evals.subjects.function import function_subject, peer_subject
+from ctxeng_evals.subjects.select import METHODS, Select
+from ctxeng_evals.subjects.source import SOURCES, SourceSubject
+from ctxeng_evals.suite import SubjectSpec, Suite
+
+OptionsOf = TypeVar("OptionsOf", bound=Value)
+
+
+class SelectOptions(Value):
+    """Options of `select`."""
+
+    budget: int | None = Field(default=None, ge=0)
+    count: int | None = Field(default=None, ge=0)
+    per_cost: float = 0.0
+    titles: bool = True
+
+
+class SourceOptions(Value):
+    """Options of `source`."""
+
+    budget: int = Field(ge=0)
+
+
+class AppOptions(Value):
+    """Options of `app`."""
+
+    budget: int | None = Field(default=None, ge=1)
+    learn: bool = False
+    cassette: str = ""
+    set: dict[str, JsonValue] = {}
+
+
+@dataclass(frozen=True)
+class Builder:
+    """Builds a suite's subjects. `out` is the run's folder, `mode` what cassettes do."""
+
+    suite: Suite
+    folder: Path
+    out: Path
+    mode: Literal["auto", "record", "replay"] = "auto"
+
+    def build(self, column: Column) -> Subject:
+        """The column's subject. Raises UnknownName, and BadInput that names subject and option."""
+        spec = self.suite.subjects[column.subject]
+        options = {**spec.options, **column.point}
+        match spec.kind:
+            case "select":
+                if spec.select not in METHODS:
+                    raise UnknownName("selection", spec.select, METHODS)
+                chosen = _checked(SelectOptions, options, column).model_dump()
+                return Select(spec.select, self.counter, seed=self.suite.seed, **chosen)  # type: ignore[arg-type]
+            case "source":
+                if spec.source not in SOURCES:
+                    raise UnknownName("source", spec.source, list(SOURCES))
+                given = _checked(SourceOptions, options, column)
+                return SourceSubject(spec.source, self.counter, given.budget)  # type: ignore[arg-type]
+            case "app":
+                return self._app(spec, column, options)
+            case "python":
+                return function_subject(spec.python, self.folder, options)
+            case _:
+                return peer_subject(spec.peer, self.folder, options)
+
+    def _app(self, spec: SubjectSpec, column: Column, options: Mapping[str, Any]) -> Subject:
+        from ctxeng_evals.subjects.app import AppSubject  # noqa: PLC0415 - langgraph takes seconds
+
+        given = _checked(AppOptions, options, column)
+        name = "".join(letter if letter.isalnum() else "-" for letter in column.name)
+        return AppSubject(
+            path=self.folder / spec.app,
+            folder=self.out / "subjects" / name,
+            budget=given.budget,
+            learn=given.learn,
+            cassette=self.folder / given.cassette if given.cassette else None,
+            mode=self.mode,
+            set=given.set,
+        )
+
+    @property
+    def counter(self) -> Counter:
+        """What counts tokens in this suite. Raises BadInput where its vocabulary is not on this machine."""
+        if self.suite.counter == "estimate":
+            return Estimate()
+        found = tiktoken_counter(self.suite.counter)
+        if found is None:
+            raise BadInput(
+                f"suite {self.suite.suite}: no vocabulary {self.suite.counter!r} on this machine; install it "
+                "with: pip install 'ctxeng-framework[models]', or set `counter: estimate`"
+            )
+        return found
+
+
+def _checked(kind: type[OptionsOf], options: Mapping[str, Any], column: Column) -> OptionsOf:
+    try:
+        return kind.model_validate(options)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(map(str, fault["loc"]))
+        raise BadInput(f"subject {column.name}: {where}: {fault['msg']}") from error
