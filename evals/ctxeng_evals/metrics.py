@@ -16,7 +16,12 @@ from ctxeng.turn import Usage
 from ctxeng_evals.case import Case, Dataset, Outcome
 
 Score = Callable[["Seen"], "float | None"]
-_NAMED = re.compile(r"(?P<name>[a-z0-9_]+)(?:@(?P<k>\d+))?")
+_NAMED = re.compile(r"(?P<name>[a-z0-9_]+)(?:@(?P<k>\d+)|\.(?P<role>[a-z]+))?")
+_BILLED: Mapping[str, Literal["input", "output", "cached"]] = {
+    "tokens_in": "input",
+    "tokens_out": "output",
+    "tokens_cached": "cached",
+}
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,10 @@ class Seen:
         """What was billed, all roles together."""
         return float(getattr(sum(self.outcome.usage.values(), Usage()), field))
 
+    def billed(self, role: str, field: Literal["input", "output", "cached"]) -> float:
+        """The same of one role; 0 where it had nothing to do."""
+        return float(getattr(self.outcome.usage.get(role, Usage()), field))
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -62,19 +71,22 @@ class Metric:
 
 
 def metric(name: str) -> Metric:
-    """The metric of a name such as `exact` or `ndcg@10`. Raises UnknownName with those there are."""
+    """The metric of a name such as `exact`, `ndcg@10` or `tokens_in.retrieve`. Raises UnknownName."""
     found = _NAMED.fullmatch(name)
+    if found and found["role"] and found["name"] in _BILLED:
+        plain, field, role = METRICS[found["name"]], _BILLED[found["name"]], found["role"]
+        return Metric(name, lambda seen: seen.billed(role, field), plain.better, f"{plain.about}, by {role}")
     if found and found["k"] and found["name"] in RANKED:
         make, about = RANKED[found["name"]]
         return Metric(name, make(int(found["k"])), "higher", about)
-    if found is None or name not in METRICS:
+    if name not in METRICS:
         raise UnknownName("metric", name, known())
     return METRICS[name]
 
 
 def known() -> list[str]:
     """Every name, rankings with their cut as `name@k`."""
-    return [*METRICS, *(f"{name}@k" for name in RANKED)]
+    return [*METRICS, *(f"{name}@k" for name in RANKED), *(f"{name}.ROLE" for name in _BILLED)]
 
 
 # -- answers --------------------------------------------------------------------------------------------

@@ -7,13 +7,13 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from http.client import HTTPException
-from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 import yaml
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
 from ctxeng.errors import BadInput, UnknownName
 from ctxeng.message import Value
@@ -44,7 +44,7 @@ class Source(Value):
 
     def address(self, path: str, base: str = RAW) -> str:
         """Where a file of it can be fetched."""
-        return f"{base}/{self.repo.removeprefix(_HOST)}/{self.commit}/{urllib.request.quote(path)}"
+        return f"{base}/{self.repo.removeprefix(_HOST)}/{self.commit}/{quote(path)}"
 
 
 class File(Value):
@@ -140,10 +140,7 @@ def get(
     must be: the files before it stay, so that the next call goes on there.
     """
     entry = _entry(name.partition(":")[0])
-    return [
-        Fetched(file=path, said=_got(entry, path, into / path, opener, base, progress))
-        for path in entry.files
-    ]
+    return [Fetched(file=path, said=_got(entry, path, into, opener, base, progress)) for path in entry.files]
 
 
 def _entry(name: str) -> Entry:
@@ -156,3 +153,38 @@ def _state(path: Path, file: File) -> State:
     if not path.is_file():
         return "missing"
     return "ok" if hashlib.sha256(path.read_bytes()).hexdigest() == file.sha256 else "differs"
+
+
+def _got(entry: Entry, path: str, into: Path, opener: Opener, base: str, progress: Progress) -> str:
+    file, target = entry.files[path], into / path
+    state = _state(target, file)
+    if state == "ok":
+        return "already there"
+    if not file.origin:
+        return f"{state}; it was converted when this data was made and cannot be fetched: {entry.changes}"
+    address = entry.source[file.source].address(file.origin, base)
+    try:
+        with opener(address, timeout=_TIMEOUT) as reply:
+            raw = b"".join(_blocks(reply, file, lambda done: progress(path, done, file.bytes)))
+    except (OSError, HTTPException, ValueError) as error:
+        raise BadInput(
+            f"{path}: cannot be fetched from {address} ({error}); call again to go on there"
+        ) from error
+    if file.head is not None:
+        raw = b"".join(line + b"\n" for line in raw.split(b"\n")[: file.head])
+    if hashlib.sha256(raw).hexdigest() != file.sha256:
+        raise BadInput(
+            f"{path}: what {address} gave does not have the checksum of datasets.yaml; nothing was written"
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(target, raw)
+    return "fetched"
+
+
+def _blocks(reply: Any, file: File, told: Callable[[int], None]) -> Iterator[bytes]:
+    """The reply's bytes, no more of them than the file can use, however long the reply is."""
+    done = 0
+    while done <= file.bytes and (block := reply.read(_BLOCK)):
+        done += len(block)
+        told(min(done, file.bytes))
+        yield block

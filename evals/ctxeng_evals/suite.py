@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, JsonValue, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, JsonValue, ValidationError, field_validator, model_validator
 
 from ctxeng.errors import BadInput, UnknownName
 from ctxeng.message import Value
@@ -131,12 +131,20 @@ class Suite(Value):
     passing: Annotated[list[Criterion], Field(alias="pass")] = []
     baseline: str = ""
 
+    @field_validator("metrics")
+    @classmethod
+    def _known(cls, names: list[str]) -> list[str]:
+        for name in names:
+            try:
+                known_metric(name)
+            except UnknownName as error:
+                raise ValueError(str(error)) from error
+        return names
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if bool(self.dataset) == bool(self.datasets):
             raise ValueError("a suite has either one `dataset` or several named `datasets`")
-        for name in self.metrics:
-            _known(name)
         for criterion in self.passing:
             if criterion.metric not in self.metrics:
                 raise ValueError(f"pass: the metric {criterion.metric!r} is not one of the suite's metrics")
@@ -152,13 +160,6 @@ class Suite(Value):
             return self.datasets
         spec = self.dataset
         return {spec.name or spec.generator or Path(spec.jsonl).stem: spec}
-
-
-def _known(name: str) -> None:
-    try:
-        known_metric(name)
-    except UnknownName as error:
-        raise ValueError(str(error)) from error
 
 
 def read_suite(path: Path) -> Suite:
