@@ -1,6 +1,7 @@
 """Runs keep their order, survive kills, stop at limits, and never turn a failure into a score."""
 
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -11,9 +12,10 @@ from ctxeng.errors import BadInput
 from ctxeng_evals import metrics
 from ctxeng_evals.log import ResultLog
 from ctxeng_evals.run import Run
-from evals import LINES, dataset, plan, results, run
+from small_suites import LINES, dataset, plan, results, run
 
-FUNCTION = {"python": "evals:slow"}
+HELPERS = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+FUNCTION = {"python": "small_suites:slow"}
 
 
 def test_results_stand_in_the_order_of_cases_with_columns_in_turns(tmp_path):
@@ -35,7 +37,7 @@ def test_engines_and_numbers_of_workers_give_the_same_bytes(tmp_path, engine, wo
 
 
 def test_a_subject_that_raises_is_a_failed_case_and_no_zero(tmp_path):
-    made = plan(tmp_path, subjects={"s": {"python": "evals:fails_sometimes"}}, metrics=["exact"])
+    made = plan(tmp_path, subjects={"s": {"python": "small_suites:fails_sometimes"}}, metrics=["exact"])
     finished = run(made, tmp_path / "run")
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     (column,) = summary["columns"]
@@ -59,7 +61,7 @@ def test_a_metric_that_crashes_is_a_failed_case(tmp_path, monkeypatch):
 
 def test_failed_cases_can_be_run_again_and_their_later_line_counts(tmp_path):
     flag = tmp_path / "flag"
-    subjects = {"s": {"python": "evals:fails_once", "with": {"flag": str(flag)}}}
+    subjects = {"s": {"python": "small_suites:fails_once", "with": {"flag": str(flag)}}}
     made = plan(tmp_path, subjects=subjects, metrics=["exact"])
     assert run(made, tmp_path / "run").failed == 1
     flag.touch()
@@ -73,8 +75,8 @@ def test_failed_cases_can_be_run_again_and_their_later_line_counts(tmp_path):
 @pytest.mark.parametrize(
     ("limits", "subject", "said"),
     [
-        ({"failures": 0}, "evals:fails_sometimes", "more than 0 cases failed"),
-        ({"seconds": 0.001}, "evals:slow", "seconds is reached"),
+        ({"failures": 0}, "small_suites:fails_sometimes", "more than 0 cases failed"),
+        ({"seconds": 0.001}, "small_suites:slow", "seconds is reached"),
     ],
 )
 def test_a_limit_stops_a_run_that_a_higher_one_lets_go_on(tmp_path, limits, subject, said):
@@ -119,9 +121,9 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_file(tmp_path):
     script = textwrap.dedent(
         """
         import pathlib, sys
-        from evals import plan, run
+        from small_suites import plan, run
         folder, out, at, flag = map(pathlib.Path, sys.argv[1:])
-        given = {"python": "evals:kills", "with": {"at": str(at), "flag": str(flag)}}
+        given = {"python": "small_suites:kills", "with": {"at": str(at), "flag": str(flag)}}
         made = plan(folder, subjects={"s": given, "bm25": {"select": "bm25"}}, workers=1)
         run(made, out)
         """
@@ -130,9 +132,9 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_file(tmp_path):
     for number, at in enumerate(("none", "c1", "c7", "c11")):
         flag, out = tmp_path / f"flag{number}", tmp_path / f"out{number}"
         command = [sys.executable, "-c", script, tmp_path, out, at, flag]
-        first = subprocess.run(command, check=False)
+        first = subprocess.run(command, check=False, env=HELPERS)
         assert first.returncode == (0 if at == "none" else -9)
-        subprocess.run(command, check=True)
+        subprocess.run(command, check=True, env=HELPERS)
         kept.append([{**record, "slot": record["slot"]} for record in ResultLog(out).records()])
     assert kept[1] == kept[2] == kept[3] == kept[0]
 
@@ -147,7 +149,8 @@ def test_only_and_columns_narrow_a_run(tmp_path):
 
 
 def test_repeats_are_runs_of_their_own_and_pass_at_k_counts_them(tmp_path):
-    made = plan(tmp_path, subjects={"s": {"python": "evals:target"}}, metrics=["exact", "pass@2"], repeats=3)
+    subjects = {"s": {"python": "small_suites:target"}}
+    made = plan(tmp_path, subjects=subjects, metrics=["exact", "pass@2"], repeats=3)
     run(made, tmp_path / "run")
     (column,) = json.loads((tmp_path / "run" / "summary.json").read_text())["columns"]
     assert column["cases"] == 36
@@ -171,7 +174,7 @@ def test_twins_lose_their_evidence_and_a_reader_notices(tmp_path):
     made = plan(
         tmp_path,
         dataset=given,
-        subjects={"s": {"python": "evals:echo"}},
+        subjects={"s": {"python": "small_suites:echo"}},
         metrics=["contains", "twin_changed"],
     )
     run(made, tmp_path / "run")
@@ -182,7 +185,7 @@ def test_twins_lose_their_evidence_and_a_reader_notices(tmp_path):
 
 
 def test_a_wrong_subject_is_refused_before_any_case_is_paid_for(tmp_path):
-    bad = {"good": {"python": "evals:target"}, "bad": {"python": "evals:nowhere"}}
+    bad = {"good": {"python": "small_suites:target"}, "bad": {"python": "small_suites:nowhere"}}
     with pytest.raises(BadInput, match="nowhere"):
         run(plan(tmp_path, subjects=bad), tmp_path / "run")
     assert not (tmp_path / "run" / "results.jsonl").exists()

@@ -81,6 +81,8 @@ class Builder:
         from ctxeng_evals.subjects.app import AppSubject  # noqa: PLC0415 - langgraph takes seconds
 
         given = _checked(AppOptions, options, column)
+        if given.learn and self.suite.repeats > 1:
+            raise BadInput(f"subject {column.name}: it learns, and repeats would start from what it learned")
         name = "".join(letter if letter.isalnum() else "-" for letter in column.name)
         return AppSubject(
             path=self.folder / spec.app,

@@ -51,7 +51,7 @@ def results(out):
     return (out / "results.jsonl").read_bytes()
 
 
-# -- functions as subjects (python: evals:name) ------------------------------------------------------------
+# -- functions as subjects (python: small_suites:name)
 
 
 def target(case, items):
@@ -90,3 +90,8 @@ def kills(case, items, at, flag):
 def echo(case, items):
     """The text of its items."""
     return " ".join(item.text for item in items)
+
+
+def ids(case, items):
+    """The ids of the gold items."""
+    return list(case.gold)
