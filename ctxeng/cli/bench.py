@@ -20,6 +20,7 @@ BENCHES = {
     "orchestrator": "cost of a turn above bare LangGraph nodes, checkpoint bytes",
     "collapse": "lessons that survive a real log of rewriting (needs the data folder)",
     "faults": "8 processes writing to one playbook, kill -9 while learning",
+    "runner": "cost of an evaluation's runner a case, memory, kill -9, processes and Ray",
     "stream": "learning curve of the onbox default on a dataset (needs the data folder)",
 }
 

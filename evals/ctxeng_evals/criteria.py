@@ -136,7 +136,7 @@ def _paired(name: str, first: Tally, second: Tally, seed: int) -> Difference | N
     one, two = first.by_case(name), second.by_case(name)
     cases = [case for case in one if case in two]
     return difference_of(
-        [(one[case], two[case]) for case in cases], [first.groups[case] for case in cases], seed
+        [(one[case], two[case]) for case in cases], [first.group(case) for case in cases], seed
     )
 
 

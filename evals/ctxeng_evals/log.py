@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import time
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +17,24 @@ from ctxeng.errors import BadInput
 
 _SLOT = re.compile(rb'\{"slot": ?(\d+),')
 _FLUSH = 0.5  # seconds of finished work that a kill may cost
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """Times by slot, in eight bytes each."""
+
+    _times: array[float] = field(default_factory=lambda: array("d"))
+
+    def note(self, slot: int, seconds: float) -> None:
+        """Take a time down."""
+        while len(self._times) <= slot:
+            self._times.append(math.nan)
+        self._times[slot] = seconds
+
+    def get(self, slot: int) -> float | None:
+        """The slot's time; None where none was measured."""
+        seconds = self._times[slot] if slot < len(self._times) else math.nan
+        return None if math.isnan(seconds) else seconds
 
 
 @dataclass
@@ -90,13 +110,13 @@ class ResultLog:
                 expected = slot + 1
                 yield json.loads(again.get(slot, line))
 
-    def seconds(self) -> dict[int, float]:
+    def seconds(self) -> Seconds:
         """How long each slot took, as last measured."""
-        return {
-            each["slot"]: each["seconds"]
-            for each in map(json.loads, self._lines("timings.jsonl"))
-            if "slot" in each
-        }
+        found = Seconds()
+        for line in self._lines("timings.jsonl"):
+            each = json.loads(line)
+            found.note(each["slot"], each["seconds"])
+        return found
 
     def _lines(self, name: str) -> Iterator[bytes]:
         path = self.folder / name

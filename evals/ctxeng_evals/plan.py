@@ -115,7 +115,7 @@ class Plan:
             together = [place for place in mine if place not in self.sequential]
             alone = [place for place in mine if place in self.sequential]
             for columns in ([together] if together else []) + [[place] for place in alone]:
-                cases = self._chosen(dataset)
+                cases = self.chosen(dataset)
                 size = self.suite.repeats * len(cases) * len(columns)
                 if index + size > done:
                     batches = self._batches(index, columns, cases, done)
@@ -133,10 +133,11 @@ class Plan:
 
     def total(self) -> int:
         """How many slots there are."""
-        cases = {name: len(self._chosen(dataset)) for name, dataset in self.datasets.items()}
+        cases = {name: len(self.chosen(dataset)) for name, dataset in self.datasets.items()}
         return sum(cases[column.dataset] for column in self.columns) * self.suite.repeats
 
-    def _chosen(self, dataset: Dataset) -> Sequence[int]:
+    def chosen(self, dataset: Dataset) -> Sequence[int]:
+        """The places of the dataset's cases that are run."""
         if not self.only:
             return range(len(dataset.cases))
         return [place for place, case in enumerate(dataset.cases) if fnmatchcase(case.id, self.only)]

@@ -70,9 +70,11 @@ def _by_group(
     values: Sequence[float], groups: Sequence[str]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Sums and counts, each (G,)."""
+    data = np.asarray(values, dtype=np.float64)
+    if len(set(groups)) == len(data):
+        return data, np.ones(len(data))
     places: dict[str, int] = {}
     index = np.fromiter((places.setdefault(g, len(places)) for g in groups), dtype=np.int64)
-    data = np.asarray(values, dtype=np.float64)
     sums: NDArray[np.float64] = np.bincount(index, weights=data).astype(np.float64)
     return sums, np.bincount(index).astype(np.float64)
 

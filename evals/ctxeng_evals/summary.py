@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from statistics import median
-from typing import Any
+from typing import Any, Protocol
 
 from ctxeng_evals.plan import Column, Plan
 from ctxeng_evals.stats import Estimate, mean_of
 from ctxeng_evals.tally import SET_METRICS, Rows, Tally, about, better
 
 
-def summarized(
-    plan: Plan, records: Iterable[Mapping[str, Any]], seconds: Mapping[int, float]
-) -> dict[str, Any]:
+class Times(Protocol):
+    """How long slots took: a mapping, or what a result log has."""
+
+    def get(self, slot: int, /) -> float | None:
+        """The slot's time in seconds; None where none was measured."""
+        ...
+
+
+def summarized(plan: Plan, records: Iterable[Mapping[str, Any]], seconds: Times) -> dict[str, Any]:
     """The figures of every column, as plain JSON."""
     tally = gathered(plan, records, seconds)
     names = plan.suite.metrics
@@ -27,9 +33,10 @@ def summarized(
     }
 
 
-def gathered(plan: Plan, records: Iterable[Mapping[str, Any]], seconds: Mapping[int, float]) -> list[Tally]:
+def gathered(plan: Plan, records: Iterable[Mapping[str, Any]], seconds: Times) -> list[Tally]:
     """Each column's scores."""
-    tally = [Tally() for _ in plan.columns]
+    size = {name: len(plan.chosen(dataset)) for name, dataset in plan.datasets.items()}
+    tally = [Tally(size[column.dataset]) for column in plan.columns]
     twins = {name for name, spec in plan.suite.sources.items() if spec.twins}
     for record in records:
         column = plan.columns[record["column"]]
@@ -56,7 +63,7 @@ def _column(column: Column, tally: Tally, names: Sequence[str], seed: int) -> di
         "subject": column.subject,
         "point": dict(column.point),
         "cases": tally.count,
-        "failed": len(tally.failed),
+        "failed": tally.failed,
         "metrics": {name: asdict(found) if found else None for name, found in figures.items()},
         "tokens": tally.tokens / tally.count if tally.count else 0.0,
         "seconds": {"median": median(times), "p95": times[int(0.95 * (len(times) - 1))]} if times else None,

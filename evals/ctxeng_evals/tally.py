@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import sys
+from array import array
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from math import comb
+from functools import cached_property
+from math import comb, isnan, nan
 from typing import Any, Literal
 
 from ctxeng.errors import UnknownName
@@ -18,47 +21,84 @@ Better = Literal["higher", "lower"]
 
 @dataclass
 class Tally:
-    """One column's scores, gathered record by record: a float and a group a case, whatever the case holds."""
+    """One column's scores, gathered record by record in order: a few bytes a case, whatever the case holds.
 
-    scores: dict[str, list[tuple[str, float]]] = field(default_factory=dict)  # (case, score), by metric
-    groups: dict[str, str] = field(default_factory=dict)
+    `cases` is how many cases the column has; repeats come after one another.
+    """
+
+    cases: int
+    count: int = 0
+    failed: int = 0
+    tokens: int = 0
+    ids: list[str] = field(default_factory=list)
+    groups: list[str] = field(default_factory=list)  # empty for a case that is its own group
+    scores: dict[str, array[float]] = field(default_factory=dict)  # a record each, NaN where there is none
+    seconds: array[float] = field(default_factory=lambda: array("d"))
     confidence: dict[str, float] = field(default_factory=dict)
     answers: dict[str, str] = field(default_factory=dict)  # of cases that have a twin, and of twins
-    failed: list[str] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    tokens: int = 0
-    count: int = 0
 
     def add(self, record: Mapping[str, Any], seconds: float | None, *, twins: bool) -> None:
-        """Take a record in."""
+        """Take the column's next record in."""
+        if self.count < self.cases:
+            self.ids.append(record["case"])
+            self.groups.append(sys.intern(record.get("group", "")))
+        for name, score in record["scores"].items():
+            if name not in self.scores:
+                self.scores[name] = array("d", [nan] * self.count)
+            self.scores[name].append(nan if score is None else score)
         self.count += 1
-        case = record["case"]
-        self.groups[case] = record.get("group") or case
+        for scores in self.scores.values():
+            if len(scores) < self.count:
+                scores.append(nan)  # of a record that failed
         self.tokens += sum(record.get("spent", {}).values())
         if seconds is not None:
             self.seconds.append(seconds)
         if record.get("error"):
-            self.failed.append(case)
+            self.failed += 1
             return
-        for name, score in record["scores"].items():
-            if score is not None:
-                self.scores.setdefault(name, []).append((case, score))
         if "confidence" in record:
-            self.confidence[case] = record["confidence"]
+            self.confidence[record["case"]] = record["confidence"]
         if twins:
-            self.answers[case] = str(record.get("answer"))
+            self.answers[record["case"]] = str(record.get("answer"))
+
+    def group(self, case: str) -> str:
+        """The group of a case; its own id where it has none."""
+        return self._group_of.get(case, case)
 
     def rows(self, name: str) -> Rows:
         """A metric's values with their groups, repeats of a case averaged."""
-        return [(value, self.groups[case]) for case, value in self.by_case(name).items()]
+        return [
+            (value, group or case)
+            for case, group, value in zip(self.ids, self.groups, self._means(name), strict=True)
+            if not isnan(value)
+        ]
 
     def by_case(self, name: str) -> dict[str, float]:
         """A metric's value of each case, repeats averaged."""
-        sums: dict[str, tuple[float, int]] = {}
-        for case, score in self.scores.get(name, []):
-            total, count = sums.get(case, (0.0, 0))
-            sums[case] = (total + score, count + 1)
-        return {case: total / count for case, (total, count) in sums.items()}
+        return {
+            case: value for case, value in zip(self.ids, self._means(name), strict=True) if not isnan(value)
+        }
+
+    def repeats(self, name: str) -> Iterator[tuple[str, list[float]]]:
+        """Each case with a metric's values of all its repeats."""
+        scores = self.scores.get(name, array("d"))
+        for place, case in enumerate(self.ids):
+            found = [score for score in scores[place :: self.cases] if not isnan(score)]
+            if found:
+                yield case, found
+
+    def _means(self, name: str) -> Iterator[float]:
+        scores = self.scores.get(name) or array("d", [nan] * len(self.ids))
+        if self.count <= self.cases:
+            yield from scores
+            return
+        for place in range(len(self.ids)):
+            found = [score for score in scores[place :: self.cases] if not isnan(score)]
+            yield sum(found) / len(found) if found else nan
+
+    @cached_property
+    def _group_of(self) -> dict[str, str]:
+        return {case: group for case, group in zip(self.ids, self.groups, strict=True) if group}
 
 
 @dataclass(frozen=True)
@@ -74,14 +114,11 @@ def _pass_at(k: int) -> SetMetric:
     """pass@k, the unbiased estimate of Chen et al. 2021 (arXiv:2107.03374), section 2.1."""
 
     def values(tally: Tally, first: str) -> Rows:
-        by_case: dict[str, list[float]] = {}
-        for case, score in tally.scores.get(first, []):
-            by_case.setdefault(case, []).append(score)
         rows = []
-        for case, scores in by_case.items():
+        for case, scores in tally.repeats(first):
             wrong = sum(score < 1 for score in scores)
             drawn = min(k, len(scores))
-            rows.append((1 - comb(wrong, drawn) / comb(len(scores), drawn), tally.groups[case]))
+            rows.append((1 - comb(wrong, drawn) / comb(len(scores), drawn), tally.group(case)))
         return rows
 
     return SetMetric(values, "higher", f"one of {k} repeats is right")
@@ -90,7 +127,7 @@ def _pass_at(k: int) -> SetMetric:
 def _twin_changed(tally: Tally, first: str) -> Rows:  # noqa: ARG001 - the shape of a set metric
     """1 where taking the evidence away changed the answer, by case."""
     return [
-        (float(tally.answers[case + TWIN] != answer), tally.groups[case])
+        (float(tally.answers[case + TWIN] != answer), tally.group(case))
         for case, answer in tally.answers.items()
         if case + TWIN in tally.answers
     ]
@@ -106,7 +143,7 @@ def _ece(tally: Tally, first: str) -> Rows:
     rows = []
     for cases in bins.values():
         gap = abs(sum(tally.confidence[case] - scores[case] for case in cases)) / len(cases)
-        rows += [(gap, tally.groups[case]) for case in cases]
+        rows += [(gap, tally.group(case)) for case in cases]
     return rows
 
 

@@ -108,7 +108,7 @@ def test_a_paired_difference_sees_what_two_intervals_hide():
 
 
 def tally(records, *, twins=False):
-    found = Tally()
+    found = Tally(len({record["case"] for record in records}))
     for record in records:
         found.add({"scores": {}, **record}, None, twins=twins)
     return found
