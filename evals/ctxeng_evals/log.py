@@ -31,10 +31,10 @@ class Seconds:
             self._times.append(math.nan)
         self._times[slot] = seconds
 
-    def get(self, slot: int) -> float | None:
-        """The slot's time; None where none was measured."""
+    def get(self, slot: int, default: float | None = None) -> float | None:
+        """The slot's time; the default where none was measured."""
         seconds = self._times[slot] if slot < len(self._times) else math.nan
-        return None if math.isnan(seconds) else seconds
+        return default if math.isnan(seconds) else seconds
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""A run as JUnit XML, which build servers list: a failed case is an error, a criterion that fails a failure."""
+"""A run as JUnit XML: a failed case is an error, a criterion that does not hold a failure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def junit(plan: Plan, log: ResultLog, criteria: Sequence[Judged] = ()) -> str:
     suites = [ET.SubElement(root, "testsuite", name=_clean(column.name)) for column in plan.columns]
     times, seconds = [0.0] * len(suites), log.seconds()
     for record in log.records():
-        suite, took = suites[record["column"]], seconds.get(record["slot"], 0.0)
+        suite, took = suites[record["column"]], seconds.get(record["slot"]) or 0.0
         times[record["column"]] += took
         repeat = record.get("repeat", 0)
         name = f"{record['case']} (repeat {repeat + 1})" if repeat else record["case"]
@@ -48,9 +48,7 @@ def _criteria(suite: ET.Element, criteria: Sequence[Judged]) -> None:
 
 
 def _case(suite: ET.Element, column: str, name: str, took: float) -> ET.Element:
-    return ET.SubElement(
-        suite, "testcase", classname=_clean(column), name=_clean(name), time=f"{took:.6f}"
-    )
+    return ET.SubElement(suite, "testcase", classname=_clean(column), name=_clean(name), time=f"{took:.6f}")
 
 
 def _count(root: ET.Element) -> None:

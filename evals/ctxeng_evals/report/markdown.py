@@ -17,9 +17,11 @@ def markdown(summary: Mapping[str, Any], criteria: Sequence[Judged] = ()) -> str
     cases = sum(column["cases"] for column in summary["columns"])
     parts = [f"## {_plain(summary['suite'])}", _verdict(criteria, failed, cases)]
     if criteria:
-        parts.append("\n".join(f"- {'pass' if each.ok else '**FAIL**'}: {_plain(each.text)}" for each in criteria))
-    for dataset in dict.fromkeys(column["dataset"] for column in summary["columns"]):
-        parts.append(f"### {_plain(dataset)}\n\n" + "\n".join(_table(summary, dataset)))
+        parts.append(
+            "\n".join(f"- {'pass' if each.ok else '**FAIL**'}: {_plain(each.text)}" for each in criteria)
+        )
+    names = dict.fromkeys(column["dataset"] for column in summary["columns"])
+    parts += [f"### {_plain(name)}\n\n" + "\n".join(_table(summary, name)) for name in names]
     return "\n\n".join([*parts, _source(summary)]) + "\n"
 
 
@@ -38,7 +40,9 @@ def _table(summary: Mapping[str, Any], dataset: str) -> list[str]:
     for column in ordered(each for each in summary["columns"] if each["dataset"] == dataset):
         point, seconds = at(column["point"]), column["seconds"]
         cells = [_plain(f"{column['subject']} ({point})" if point else column["subject"])]
-        cells += [_figure(column["metrics"][name], bold=(column["name"], name) in leading) for name in metrics]
+        cells += [
+            _figure(column["metrics"][name], bold=(column["name"], name) in leading) for name in metrics
+        ]
         cells += [number(column["tokens"], 1000)] if extra else []
         cells += [duration(seconds["median"]), duration(seconds["p95"])] if seconds else ["", ""]
         lines.append(_line([*cells, f"{column['failed']:,} of {column['cases']:,}"]))
