@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ctxeng.settings import read
+from ctxeng_evals.suite import read_suite
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -27,12 +28,14 @@ def test_a_snippet_runs(snippet, tmp_path):
 
 
 def test_the_yaml_is_what_the_settings_accept(tmp_path):
-    (yaml,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    app, suite = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
     path = tmp_path / "app.yaml"
-    path.write_text(yaml)
+    path.write_text(app)
     settings = read(path)
     assert settings.context.window == 32_000
     assert settings.learning.budget.tokens == 4_000
+    path.write_text(suite)
+    assert set(read_suite(path).subjects) == {"bm25", "recency", "mine"}
 
 
 def test_every_link_to_a_file_leads_somewhere():
