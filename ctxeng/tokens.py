@@ -5,14 +5,14 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from ctxeng.errors import MissingExtra
+from ctxeng.extras import environment
 
 # tiktoken caches a vocabulary under the sha1 of its address; with the file there, nothing is fetched
 VOCABULARIES = {
@@ -144,7 +144,7 @@ def tiktoken_counter(encoding: str) -> Counter | None:
         return None
     import tiktoken  # noqa: PLC0415 - 0.1 s, and only where a vocabulary was found
 
-    with _tiktoken_cache(folder):
+    with environment(TIKTOKEN_CACHE_DIR=str(folder)):
         loaded = tiktoken.get_encoding(encoding)
     return Exact(f"tiktoken:{encoding}", remembered(lambda text: len(loaded.encode_ordinary(text))))
 
@@ -161,19 +161,6 @@ def vocabulary_folder(encoding: str) -> Path | None:
         candidates.append(Path(litellm.origin).parent / "litellm_core_utils" / "tokenizers")
     name = VOCABULARIES.get(encoding, "")
     return next((folder for folder in candidates if name and (folder / name).is_file()), None)
-
-
-@contextmanager
-def _tiktoken_cache(folder: Path) -> Iterator[None]:
-    before = os.environ.get("TIKTOKEN_CACHE_DIR")
-    os.environ["TIKTOKEN_CACHE_DIR"] = str(folder)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["TIKTOKEN_CACHE_DIR"]
-        else:
-            os.environ["TIKTOKEN_CACHE_DIR"] = before
 
 
 @lru_cache

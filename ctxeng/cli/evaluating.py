@@ -17,6 +17,7 @@ from rich.table import Table
 from ctxeng.cli.common import clipped, note, notes, plain
 from ctxeng.cli.interrupt import interruptible
 from ctxeng.errors import BadInput
+from ctxeng.extras import needs
 from ctxeng.storage.atomic import write_atomic
 from ctxeng_evals.criteria import (
     Regression,
@@ -72,6 +73,9 @@ class Ended:
 
 def run(plan: Plan, folder: Path, *, fresh: bool, again: bool, mode: str, report: bool, quiet: bool) -> Ended:
     """Run a plan with progress on stderr, then judge it and write its report."""
+    if report:
+        needs("jinja2")
+        needs("matplotlib")
     if fresh and folder.exists():
         if not (folder / HEADER).exists() and any(folder.iterdir()):
             raise BadInput(f"{folder} is no run's folder; --fresh would delete what is in it")

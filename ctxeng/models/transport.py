@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
-from collections.abc import Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Coroutine, Mapping
 from functools import lru_cache
 from types import ModuleType
 from typing import Any, Protocol, TypeVar
 
 from ctxeng.errors import MissingExtra
+from ctxeng.extras import environment
 
 T = TypeVar("T")
 
@@ -93,7 +92,7 @@ def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
 @lru_cache(maxsize=1)
 def load() -> ModuleType:
     """litellm, imported without fetching its price table or reading a .env file. Raises MissingExtra."""
-    with _environment(LITELLM_LOCAL_MODEL_COST_MAP="True", LITELLM_MODE="PRODUCTION"):
+    with environment(LITELLM_LOCAL_MODEL_COST_MAP="True", LITELLM_MODE="PRODUCTION"):
         try:
             import litellm  # noqa: PLC0415 - takes seconds
         except ImportError as error:
@@ -110,17 +109,3 @@ def failures() -> tuple[type[Exception], ...]:
     import openai  # noqa: PLC0415
 
     return (openai.OpenAIError, httpx.HTTPError)
-
-
-@contextmanager
-def _environment(**settings: str) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ctxeng.errors import MissingExtra
+from ctxeng.extras import environment
 from ctxeng_evals.plan import Slot
 from ctxeng_evals.work import Record, Workbench
 
@@ -157,7 +158,9 @@ def _cluster(ray: Any, workers: int) -> Iterator[None]:
         return
     address = os.environ.get("RAY_ADDRESS")
     options: dict[str, Any] = {"address": address} if address else {"num_cpus": workers}
-    ray.init(log_to_driver=False, include_dashboard=None if address else False, **options)
+    # no usage statistics: nothing of this library's is reported to anybody
+    with environment(RAY_USAGE_STATS_ENABLED="0"):
+        ray.init(log_to_driver=False, include_dashboard=None if address else False, **options)
     try:
         yield
     finally:
