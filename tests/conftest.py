@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ctxeng.turn import Context, Section, user
+from wire_server import serve
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
@@ -37,3 +38,10 @@ def data() -> Path:
 def question() -> Context:
     """A context of one question."""
     return Context(sections=(Section(kind="query", source="request", body=user("What is up?")),))
+
+
+@pytest.fixture
+def wire():
+    """A running server; script it with say, call and fail, then read what it was asked in `requests`."""
+    with serve() as running:
+        yield running

@@ -47,7 +47,7 @@ def first_metric(side: Side) -> str:
 
 
 def breakdowns(side: Side) -> tuple[Breakdown, ...]:
-    """A table for each dataset and each tag of the suite's `by` that its cases have."""
+    """A table for each dataset and each tag of the suite's `by` that its cases have two values of."""
     plan, metric = side.plan, first_metric(side)
     if not plan.suite.by or not metric:
         return ()
@@ -65,7 +65,9 @@ def breakdowns(side: Side) -> tuple[Breakdown, ...]:
         for tag, held in tags.get(name, {}).get(case, {}).items():
             by_value = cells[name, tag].setdefault(said(held), {})
             by_value.setdefault(column, []).append((value, group))
-    return tuple(_table(side, name, tag, metric, found) for (name, tag), found in cells.items() if found)
+    return tuple(
+        _table(side, name, tag, metric, found) for (name, tag), found in cells.items() if len(found) > 1
+    )
 
 
 def curves(side: Side) -> tuple[Curve, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 _LARGE = 100  # from here on digits behind the point say nothing
+_MILLI = 0.001
 _EQUAL = 1e-9
 
 
@@ -37,7 +38,7 @@ def interval(found: Mapping[str, float]) -> str:
 def duration(seconds: float) -> str:
     """Seconds in the unit in which they are read easily."""
     if seconds < 1:
-        return f"{1000 * seconds:.3g} ms"
+        return f"{1_000_000 * seconds:.0f} µs" if seconds < _MILLI else f"{1000 * seconds:.3g} ms"
     return f"{seconds:.1f} s" if seconds < _LARGE else f"{seconds / 60:.1f} min"
 
 

@@ -16,6 +16,7 @@ from ctxeng_evals.report.figures import at, best, duration, interval, number, or
 from ctxeng_evals.report.plots import plots
 from ctxeng_evals.report.view import View
 
+_ENDS = ("mean", "low", "high")
 _HERE = Path(__file__).parent
 # a script element must not hold the first three, and old parsers end lines at the last two
 _ESCAPES = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"}
@@ -93,7 +94,9 @@ def _line(
     cells = []
     for name in view.summary["metrics"]:
         key = column["name"], name
-        cells.append({"found": column["metrics"][name], "best": key in leading, "delta": _delta(view, key)})
+        real = view.deltas.get(key, {}).get("real", False)
+        found = column["metrics"][name]
+        cells.append({"found": found, "best": key in leading, "delta": _delta(view, key), "real": real})
     point = [said(column["point"][key]) if key in column["point"] else "" for key in options]
     return {"column": column, "point": point, "cells": cells}
 
@@ -102,8 +105,10 @@ def _delta(view: View, key: tuple[str, str]) -> str:
     found = view.deltas.get(key)
     if found is None:
         return ""
-    ends = [number(found[end], max(abs(found["low"]), abs(found["high"]))) for end in ("mean", "low", "high")]
-    mean, low, high = (end if end.startswith("-") else f"+{end}" for end in ends)
+    size = max(abs(found["low"]), abs(found["high"]))
+    if size == 0:
+        return "no change"
+    mean, low, high = (f"{'-' if found[end] < 0 else '+'}{number(abs(found[end]), size)}" for end in _ENDS)
     return f"{mean} ({low} to {high}){', real' if found['real'] else ''}"
 
 

@@ -8,10 +8,10 @@ from typing import Any
 _SIZE = 8.5  # points
 _WIDTH, _HEIGHT = 0.56, 1.15  # of a letter and a line, in sizes
 _OFFSETS = (
+    (0.0, 5.0, "center", "bottom"),
+    (0.0, -5.0, "center", "top"),
     (7.0, 0.0, "left", "center"),
     (-7.0, 0.0, "right", "center"),
-    (0.0, 7.0, "center", "bottom"),
-    (0.0, -7.0, "center", "top"),
     (6.0, 6.0, "left", "bottom"),
     (6.0, -6.0, "left", "top"),
     (-6.0, 6.0, "right", "bottom"),

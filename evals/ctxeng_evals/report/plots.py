@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -11,70 +10,30 @@ from markupsafe import Markup
 from ctxeng_evals.report import svg
 from ctxeng_evals.report.breakdown import Curve
 from ctxeng_evals.report.figures import at, number
-from ctxeng_evals.report.labels import placed
+from ctxeng_evals.report.pareto import pareto
+from ctxeng_evals.report.sheet import Columns, Panel, Plots, Sheet, axis, by_dataset, drawn, unit
 from ctxeng_evals.report.view import View
-
-_METRICS = 2  # that are drawn
-_NOT_QUALITY = ("tokens", "tokens_in", "tokens_out", "tokens_cached", "cost", "held")
-_LOG = 8.0  # from this ratio on an axis is logarithmic
-Columns = Sequence[Mapping[str, Any]]
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One plot, with its caption."""
-
-    caption: str
-    svg: Markup
-
-
-@dataclass(frozen=True)
-class Plots:
-    """Plots of one kind, side by side; `keys` is the key that they share: a drawing and its name."""
-
-    title: str
-    about: str
-    panels: tuple[Panel, ...]
-    keys: tuple[tuple[Markup, str], ...] = ()
-
-
-@dataclass
-class _Sheet:
-    """What all plots of a page share: who looks how, and the next prefix of ids."""
-
-    looks: dict[str, svg.Look] = field(default_factory=dict)
-    count: int = 0
-
-    def look(self, name: str) -> svg.Look:
-        return self.looks.setdefault(name, svg.Look(len(self.looks)))
-
-    def panel(self, caption: str, title: str, draw: Callable[[Any], str]) -> Panel:
-        """The panel that `draw` draws on given axes; it says in words what is to be seen."""
-        self.count += 1
-        with svg.drawing() as (figure, axes):
-            description = draw(axes)
-            return Panel(caption, svg.rendered(figure, f"p{self.count}", title, description))
 
 
 def plots(view: View) -> tuple[Plots, ...]:
     """Those of the three kinds that have something to say."""
-    sheet = _Sheet()
+    sheet = Sheet()
     for column in view.summary["columns"]:
         sheet.look(column["subject"])
-    made = (_sweep(view, sheet), _learning(view, sheet), _pareto(view, sheet))
+    made = (_sweep(view, sheet), _learning(view, sheet), pareto(view, sheet))
     return tuple(each for each in made if each.panels)
 
 
 # -- quality against an option of the sweep ----------------------------------------------------------------
 
 
-def _sweep(view: View, sheet: _Sheet) -> Plots:
+def _sweep(view: View, sheet: Sheet) -> Plots:
     columns = view.summary["columns"]
     option = _swept(columns)
     panels: list[Panel] = []
     seen: dict[str, str] = {}
-    for metric in _drawn(view) if option else ():
-        for dataset, mine in _by_dataset(columns):
+    for metric in drawn(view) if option else ():
+        for dataset, mine in by_dataset(columns):
             lines = _lines([each for each in mine if each["metrics"].get(metric)], option)
             if max((len(line) for line in lines.values()), default=0) > 1:
                 seen |= {name: line[0][1]["subject"] for name, line in lines.items()}
@@ -88,7 +47,7 @@ def _sweep(view: View, sheet: _Sheet) -> Plots:
 
 
 def _sweep_drawer(
-    sheet: _Sheet, lines: Mapping[str, list[tuple[float | None, Mapping[str, Any]]]], metric: str, option: str
+    sheet: Sheet, lines: Mapping[str, list[tuple[float | None, Mapping[str, Any]]]], metric: str, option: str
 ) -> Callable[[Any], str]:
     def draw(axes: Any) -> str:
         told = []
@@ -104,11 +63,10 @@ def _sweep_drawer(
             low, high = [each["low"] for each in found], [each["high"] for each in found]
             axes.fill_between(places, low, high, color=look.colour, alpha=0.13, linewidth=0)
         ticks = sorted({place for line in lines.values() for place, _ in line if place is not None})
-        _axis(axes, ticks)
+        axis(axes, ticks)
         axes.set_xlabel(svg.words(option))
-        _unit(
-            axes, [each for line in lines.values() for _, c in line for each in _ends(c["metrics"][metric])]
-        )
+        shown = [column["metrics"][metric] for line in lines.values() for _, column in line]
+        unit(axes, [each[end] for each in shown for end in ("low", "high")])
         return f"{option} {', '.join(f'{tick:g}' for tick in ticks)}. Means: {'; '.join(told)}."
 
     return draw
@@ -140,7 +98,7 @@ def _lines(columns: Columns, option: str) -> dict[str, list[tuple[float | None, 
 # -- learning ----------------------------------------------------------------------------------------------
 
 
-def _learning(view: View, sheet: _Sheet) -> Plots:
+def _learning(view: View, sheet: Sheet) -> Plots:
     groups: dict[str, list[Curve]] = {}
     for curve in view.curves:
         groups.setdefault(curve.dataset, []).append(curve)
@@ -169,104 +127,7 @@ def _curve_drawer(curves: Sequence[Curve], looks: Mapping[str, svg.Look]) -> Cal
             ends += [*low, *high]
             told.append(f"{curve.label} from {number(means[0])} to {number(means[-1])}")
         axes.set_xlabel("% of the stream")
-        _unit(axes, ends)
+        unit(axes, ends)
         return f"From the first tenth to the last: {'; '.join(told)}."
 
     return draw
-
-
-# -- quality against the size of the window ----------------------------------------------------------------
-
-
-def _pareto(view: View, sheet: _Sheet) -> Plots:
-    panels: list[Panel] = []
-    seen: dict[str, Markup] = {}
-    metric = next(iter(_drawn(view)), "")
-    higher = view.summary["metrics"].get(metric, {}).get("better") == "higher"
-    for dataset, mine in _by_dataset(view.summary["columns"]) if metric else ():
-        shown = [each for each in mine if each["tokens"] > 0 and each["metrics"].get(metric)]
-        if len({each["tokens"] for each in shown}) > 1:
-            seen |= {each["subject"]: sheet.look(each["subject"]).key for each in shown}
-            said = f"{metric} against tokens of the window on {dataset}"
-            panels.append(
-                sheet.panel(f"{dataset}: {metric}", said, _pareto_drawer(sheet, shown, metric, higher=higher))
-            )
-    about = "No window of at most the same size does better than those on the grey line."
-    keys = tuple((key, name) for name, key in seen.items())
-    return Plots("Quality and size of the window", about, tuple(panels), keys)
-
-
-def _pareto_drawer(sheet: _Sheet, columns: Columns, metric: str, *, higher: bool) -> Callable[[Any], str]:
-    def draw(axes: Any) -> str:
-        points = {each["name"]: (each["tokens"], each["metrics"][metric]["mean"]) for each in columns}
-        front = frontier(points, higher=higher)
-        edge = [points[name] for name in front]
-        axes.step(*zip(*edge, strict=True), where="post", color=svg.MUTED, linewidth=1.1, zorder=1.5)
-        for each in columns:
-            line = {**sheet.look(each["subject"]).line, "linestyle": "", "markersize": 6.5}
-            axes.plot(*points[each["name"]], **line)
-        _axis(axes, [place for place, _ in points.values()], ticked=False)
-        axes.set_xlabel("tokens of the window, mean")
-        _unit(axes, [height for _, height in points.values()])
-        axes.margins(x=0.12)
-        first = [each for each in columns if each["name"] in front]
-        labels = [(_label(each), *points[each["name"]]) for each in first]
-        labels += [(_label(each), *points[each["name"]]) for each in columns if each["name"] not in front]
-        placed(axes, labels, list(points.values()))
-        told = "; ".join(
-            f"{_label(e)}: {number(e['metrics'][metric]['mean'])} with {e['tokens']:,.0f}" for e in first
-        )
-        return f"On the frontier, smallest window first: {told} tokens."
-
-    return draw
-
-
-def frontier(points: Mapping[str, tuple[float, float]], *, higher: bool) -> list[str]:
-    """The names of the points that no other beats at the same size or less, smallest first."""
-    sign = 1 if higher else -1
-    found: list[str] = []
-    for name in sorted(points, key=lambda name: (points[name][0], -sign * points[name][1])):
-        if not found or sign * points[name][1] > sign * points[found[-1]][1]:
-            found.append(name)
-    return found
-
-
-# -- what they share ---------------------------------------------------------------------------------------
-
-
-def _label(column: Mapping[str, Any]) -> str:
-    values = " ".join(f"{value}" for value in column["point"].values())
-    return svg.words(f"{column['subject']} {values}".strip())
-
-
-def _drawn(view: View) -> list[str]:
-    names = [name for name in view.summary["metrics"] if name not in _NOT_QUALITY]
-    return names[:_METRICS]
-
-
-def _by_dataset(columns: Columns) -> Iterator[tuple[str, Columns]]:
-    for dataset in dict.fromkeys(column["dataset"] for column in columns):
-        yield dataset, [column for column in columns if column["dataset"] == dataset]
-
-
-def _ends(found: Mapping[str, float]) -> tuple[float, float]:
-    return found["low"], found["high"]
-
-
-def _axis(axes: Any, places: Sequence[float], *, ticked: bool = True) -> None:
-    """Sizes double rather than add up: their axis is logarithmic where they span far enough."""
-    if min(places) > 0 and max(places) / min(places) >= (_LOG if not ticked else 3):
-        axes.set_xscale("log")
-    if ticked:
-        axes.set_xticks(places, labels=[f"{place:,g}" for place in places])
-        axes.minorticks_off()
-    else:
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-        axes.xaxis.set_minor_formatter("")
-
-
-def _unit(axes: Any, ends: Sequence[float]) -> None:
-    """Shares are seen between 0 and 1; other values on their own scale."""
-    if min(ends) >= 0 and max(ends) <= 1:
-        axes.set_ylim(-0.02, 1.04)
-        axes.set_yticks([0, 0.25, 0.5, 0.75, 1])

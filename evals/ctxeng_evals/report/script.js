@@ -34,6 +34,7 @@
   }
 
   function duration(seconds) {
+    if (seconds < 0.001) return `${(1e6 * seconds).toFixed(0)} µs`;
     return seconds < 1 ? `${(1000 * seconds).toPrecision(3)} ms` : `${seconds.toFixed(1)} s`;
   }
 
@@ -100,7 +101,8 @@
 
   function brief(entry) {
     if (!entry) return "absent";
-    return entry.x !== undefined ? "failed" : metrics.length ? number(entry.s[0]) : "";
+    if (entry.x !== undefined) return runs.length > 1 ? "failed" : "";
+    return metrics.length ? number(entry.s[0]) : "";
   }
 
   function toggle(button, open = button.getAttribute("aria-expanded") !== "true") {
