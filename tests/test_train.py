@@ -17,7 +17,7 @@ from ctxeng.playbook.learners.onbox import OnboxReflector
 from ctxeng.playbook.store import PlaybookStore
 from ctxeng.storage.progress import Progress
 from ctxeng.train import Trainer
-from ctxeng.turn import Answer, Request, Task, Truth, Turn, assistant, user
+from ctxeng.turn import Answer, Request, Task, Truth, Turn, Usage, assistant, user
 
 ROOT = Path(__file__).parents[1]
 
@@ -78,6 +78,7 @@ def test_offline_runs_epochs_validates_and_keeps_the_best_version(tmp_path):
     class Worsening(Rote):
         def __call__(self, task, turn_id):
             turn = super().__call__(task, turn_id)
+            turn = turn.model_copy(update={"usage": {"answer": Usage(calls=1)}})
             if len(self.store.playbook) > 4:  # too much of a good thing
                 return turn.model_copy(update={"answer": Answer(message=assistant("?"))})
             return turn
@@ -90,6 +91,7 @@ def test_offline_runs_epochs_validates_and_keeps_the_best_version(tmp_path):
     assert max(scores) == pytest.approx(4 / 7)
     assert len(run.learning.store.playbook) == 4
     assert report.best == run.learning.store.playbook.version
+    assert report.usage["answer"].calls == len(solve.asked)  # validation is paid for, too
 
 
 def test_eval_changes_nothing(tmp_path):
