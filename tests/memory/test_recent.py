@@ -16,7 +16,7 @@ def test_words_beside_a_tool_result_are_the_users_next_message():
     both = Message(role="user", parts=(FOUND, Text(text="And tomorrow?")))
     exchanges = split_exchanges([user("Today?"), ASKS, both, assistant("Sun.")])
     assert told(exchanges) == [
-        [("user", "Today?"), ("assistant", ""), ("user", "")],
+        [("user", "Today?"), ("assistant", ""), ("user", "rain")],
         [("user", "And tomorrow?"), ("assistant", "Sun.")],
     ]
     assert exchanges[0][2].parts == (FOUND,)
