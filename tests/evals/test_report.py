@@ -146,6 +146,14 @@ def test_a_dataset_that_is_gone_leaves_what_the_records_hold(tmp_path):
     assert "What does box" not in page(view)
 
 
+def test_a_dataset_that_changed_since_the_run_is_told_of(tmp_path):
+    run(suite(tmp_path), tmp_path / "run")
+    changed = suite(tmp_path, dataset=dataset(tmp_path, LINES[:5]))
+    view = view_of(tmp_path / "run", changed)
+    assert "have changed since this run" in view.notes[0]
+    assert len(view.listing.rows) == 60
+
+
 def test_two_runs_stand_side_by_side_matched_by_column_and_case(tmp_path):
     made = plan(tmp_path, subjects={"s": {"python": "small_suites:target"}}, metrics=["exact"])
     run(made, tmp_path / "before")

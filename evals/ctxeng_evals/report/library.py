@@ -28,7 +28,7 @@ class Library:
         for name in dict.fromkeys(column.dataset for column in self.plan.columns):
             try:
                 found[name] = self.plan.dataset(name)
-            except (BadInput, UnknownName, OSError):
+            except (BadInput, UnknownName, OSError, ValueError, KeyError):
                 continue
         return found
 
@@ -66,7 +66,7 @@ class Library:
             return own
         pool = self._pools.get((dataset, case.pool))
         if pool is None:
-            items = self.datasets[dataset].pools[case.pool]
+            items = self.datasets[dataset].pools.get(case.pool, ())
             pool = self._pools[dataset, case.pool] = {item.id: item.body for item in items}
         return {**pool, **own} if own else pool
 

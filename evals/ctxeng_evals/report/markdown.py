@@ -8,6 +8,7 @@ from typing import Any
 
 from ctxeng_evals.report.figures import Judged, at, best, duration, interval, number, ordered
 
+_SHOWN = 5  # criteria that pass
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~@])")
 
 
@@ -16,10 +17,7 @@ def markdown(summary: Mapping[str, Any], criteria: Sequence[Judged] = ()) -> str
     failed = sum(column["failed"] for column in summary["columns"])
     cases = sum(column["cases"] for column in summary["columns"])
     parts = [f"## {_plain(summary['suite'])}", _verdict(criteria, failed, cases)]
-    if criteria:
-        parts.append(
-            "\n".join(f"- {'pass' if each.ok else '**FAIL**'}: {_plain(each.text)}" for each in criteria)
-        )
+    parts += _criteria(criteria)
     names = dict.fromkeys(column["dataset"] for column in summary["columns"])
     parts += [f"### {_plain(name)}\n\n" + "\n".join(_table(summary, name)) for name in names]
     return "\n\n".join([*parts, _source(summary)]) + "\n"
@@ -29,6 +27,15 @@ def _verdict(criteria: Sequence[Judged], failed: int, cases: int) -> str:
     kept = sum(each.ok for each in criteria)
     words = [f"{kept} of {len(criteria)} criteria fulfilled"] if criteria else []
     return "; ".join([*words, f"{failed:,} of {cases:,} cases failed"]) + "."
+
+
+def _criteria(criteria: Sequence[Judged]) -> list[str]:
+    """What does not hold is listed; what does is folded where it would fill the screen."""
+    failed = [f"- **FAIL**: {_plain(each.text)}" for each in criteria if not each.ok]
+    passed = [f"- pass: {_plain(each.text)}" for each in criteria if each.ok]
+    if len(passed) > _SHOWN:
+        passed = [f"<details><summary>{len(passed)} pass</summary>\n", *passed, "\n</details>"]
+    return ["\n".join(lines) for lines in (failed, passed) if lines]
 
 
 def _table(summary: Mapping[str, Any], dataset: str) -> list[str]:

@@ -39,7 +39,9 @@ def _pareto_drawer(sheet: Sheet, columns: Columns, metric: str, *, higher: bool)
         front = frontier(points, higher=higher)
         for subject in dict.fromkeys(each["subject"] for each in columns):
             mine = sorted(points[each["name"]] for each in columns if each["subject"] == subject)
-            axes.plot(*zip(*mine, strict=True), **{**sheet.look(subject).line, "linewidth": 0.8})
+            axes.plot(
+                *zip(*mine, strict=True), **{**sheet.look(subject).line, "linewidth": 0.8, "markersize": 6}
+            )
         axis(axes, [place for place, _ in points.values()], ticked=False)
         axes.set_xlabel("tokens of the window, mean")
         unit(axes, [height for _, height in points.values()], room=0.12)

@@ -25,7 +25,7 @@
 
   const said = (value) => (typeof value === "string" ? value : JSON.stringify(value));
   const accepted = (value) => (Array.isArray(value) ? value.map(said).join(" or ") : said(value));
-  const count = (value) => value.toLocaleString("en");
+  const count = (value) => value.toLocaleString("en", { maximumFractionDigits: 6 });
   const plural = (value, noun) => `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
 
   function number(value) {
@@ -183,6 +183,8 @@
   const size = (entry) => (entry && entry.b ? Object.values(entry.b).reduce((sum, each) => sum + each, 0) : 0);
   const golden = (found) => new Set((found.g || []).map(([ref]) => ref));
 
+  const heading = (title) => make(runs.length > 1 ? "h5" : "h4", { class: "sub" }, title);
+
   function coloured(node, source) {
     const place = Object.keys(sources).indexOf(source);
     node.style.setProperty("--colour", `var(--series-${1 + (Math.max(0, place) % 8)})`);
@@ -206,7 +208,7 @@
       coloured(make("li", {}, make("i", { "aria-hidden": "true" }), `${source} ${count(tokens)}`), source));
     if (parts.some(([, , isGold]) => isGold)) keys.push(make("li", { class: "gold" }, make("i", { "aria-hidden": "true" }), "gold"));
     const title = total === room ? `Window: ${plural(total, "token")}` : `Window: ${plural(total, "token")}; the largest for this case has ${count(room)}`;
-    return [make("h5", {}, title),
+    return [heading(title),
       make("div", { class: "track", role: "img", "aria-label": `Tokens by source: ${words.join(", ")}` }, bar),
       make("ul", { class: "legend" }, ...keys)];
   }
@@ -217,7 +219,7 @@
       coloured(piece([source, kind, ref, plural(tokens, "token")], gold.has(ref) ? "gold" : "", texts[place], ""), source));
     if (entry.m) listed.push(make("p", { class: "hint" }, `and ${plural(entry.m, "more piece")}, which the results do not list`));
     const missed = entry.m ? [] : (found.g || []).filter(([ref]) => !there.has(ref));
-    if (missed.length) listed.push(make("h5", {}, "Gold that is not in the window"));
+    if (missed.length) listed.push(heading("Gold that is not in the window"));
     return [...listed, ...missed.map(([ref, place]) => piece([ref], "gold, missed", texts[place], " missed"))];
   }
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ctxeng.errors import BadInput
 from ctxeng_evals.criteria import compared
 from ctxeng_evals.plan import Plan
 from ctxeng_evals.report.breakdown import Breakdown, Curve, breakdowns, curves
@@ -58,7 +60,7 @@ def view_of(
         title=plan.suite.suite,
         about=plan.suite.about,
         facts=_facts(header, summary, plan),
-        notes=(*notes, *_notes(found)),
+        notes=(*notes, *_changed(header, plan), *_notes(found)),
         runs=_names(sides),
         criteria=tuple((each.text, each.ok) for each in criteria),
         summary=summary,
@@ -94,6 +96,14 @@ def _facts(header: Mapping[str, Any], summary: Mapping[str, Any], plan: Plan) ->
         f"only cases like {plan.only}" if plan.only else "",
     ]
     return tuple(filter(None, facts))
+
+
+def _changed(header: Mapping[str, Any], plan: Plan) -> list[str]:
+    """A word on files that are others than when the run was made; that they are gone is said elsewhere."""
+    with contextlib.suppress(BadInput):
+        if header.get("fingerprint") != plan.fingerprint:
+            return ["The suite's files have changed since this run: questions and texts here may be others."]
+    return []
 
 
 def _notes(found: Listing) -> list[str]:
