@@ -9,7 +9,7 @@ from itertools import chain
 
 from ctxeng.budget import Budget, split
 from ctxeng.errors import LoopSpent, OverAllowance, WindowTooSmall
-from ctxeng.protocols import Allowance, Model, Source
+from ctxeng.protocols import Allowance, MayBeQuiet, Model, Source
 from ctxeng.text.clip import clip_middle
 from ctxeng.turn import (
     Ask,
@@ -110,8 +110,13 @@ class Assembler:
         sections: list[Section] = []
         spent: dict[str, int] = {}
         carry = 0
-        parts = split(available, list(self.sources), self.budget.shares)
-        for (name, source), part in zip(self.sources.items(), parts, strict=True):
+        asked = {
+            name: source
+            for name, source in self.sources.items()
+            if not (isinstance(source, MayBeQuiet) and source.quiet(request))
+        }
+        parts = split(available, list(asked), self.budget.shares)
+        for (name, source), part in zip(asked.items(), parts, strict=True):
             share = self.budget.shares.get(name)
             tokens = part + carry if share is None or share.cap is None else min(part + carry, share.cap)
             found = source.gather(request, Allowance(tokens=tokens, price=model.price))

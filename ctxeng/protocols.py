@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from ctxeng.turn import (
     Answer,
@@ -88,6 +88,15 @@ class Source(Protocol):
 
     def gather(self, request: Request, allowance: Allowance) -> list[Section]:
         """Sections, priced by `allowance.price`, whose sum is at most `allowance.tokens`."""
+        ...
+
+
+@runtime_checkable
+class MayBeQuiet(Protocol):
+    """A source that can tell beforehand that it has nothing to say; others then divide its share."""
+
+    def quiet(self, request: Request) -> bool:
+        """Whether `gather` would return nothing for this request, whatever it might spend."""
         ...
 
 

@@ -243,3 +243,25 @@ def test_a_reply_larger_than_the_window_is_an_error_that_says_so():
 def test_a_query_that_is_no_question_is_refused(part):
     with pytest.raises(ValidationError, match="belong in history"):
         Request(query=Message(role="user", parts=(part,)))
+
+
+class Ear:
+    """A source that notes what it may spend, and spends nothing."""
+
+    def __init__(self):
+        self.heard = []
+
+    def gather(self, request, allowance):
+        self.heard.append(allowance.tokens)
+        return []
+
+
+def test_a_source_with_nothing_to_say_leaves_its_share_to_all_others():
+    ear = Ear()
+    assembler = Assembler({**SOURCES, "playbook": ear}, Budget(4_000, reply=100))
+    for history in ((), (user("before"), assistant("yes"))):
+        request = Request(query=user("q"), history=history)
+        assembler.assemble(request, ScriptedModel(["ok"]), Ask(max_tokens=100))
+    alone, beside = ear.heard
+    assert alone > 3_700
+    assert alone / 2 - 10 < beside <= alone / 2

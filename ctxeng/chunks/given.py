@@ -13,6 +13,10 @@ from ctxeng.turn import Request, Section
 class GivenChunks:
     """`request.chunks`, ranked by BM25 against the query where they do not all fit."""
 
+    def quiet(self, request: Request) -> bool:
+        """Whether the request brings no chunks."""
+        return not request.chunks
+
     def gather(self, request: Request, allowance: Allowance) -> list[Section]:
         """Sections in the order of `request.chunks`; what does not fit is left out whole."""
         sections = [

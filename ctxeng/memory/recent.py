@@ -15,6 +15,10 @@ class RecentHistory:
 
     count: int | None = None
 
+    def quiet(self, request: Request) -> bool:
+        """Whether there is no history."""
+        return not request.history
+
     def gather(self, request: Request, allowance: Allowance) -> list[Section]:
         """The newest exchanges that fit, oldest first. An exchange is kept whole or left out."""
         exchanges = split_exchanges(request.history)

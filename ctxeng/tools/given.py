@@ -15,6 +15,10 @@ class GivenTools:
 
     cap: int = 128
 
+    def quiet(self, request: Request) -> bool:
+        """Whether the request brings no tools."""
+        return not request.tools
+
     def gather(self, request: Request, allowance: Allowance) -> list[Section]:
         """Sections in the order of `request.tools`; tools shown last turn are kept before new ones."""
         priced = [
