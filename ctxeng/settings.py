@@ -27,7 +27,7 @@ from ctxeng.playbook.learners.onbox import OnboxReflector
 from ctxeng.playbook.pick import EntryPicker
 from ctxeng.playbook.refine import EntryBudget, Refiner
 from ctxeng.playbook.store import PlaybookStore
-from ctxeng.playbook.yamlfile import at, load
+from ctxeng.playbook.yamlfile import faults, load
 from ctxeng.protocols import Learner, Model, Observer, Runner, Source
 from ctxeng.record import RecentTurns, TurnLog, Turns
 from ctxeng.retrieval.embed import Embedder, TextEncoder
@@ -60,7 +60,7 @@ def read(path: Path) -> Settings:
     try:
         settings = Settings.model_validate(raw)
     except ValidationError as error:
-        raise BadSettings(_sentence(text, str(path), error)) from error
+        raise BadSettings("\n".join(faults(text, str(path), error))) from error
     _check(settings, path)
     return settings
 
@@ -280,13 +280,3 @@ def _budget(settings: Settings, window: int, names: Sequence[str], path: Path) -
         return Budget(window, given.reply, given.loop, shares)
     except ValueError as error:
         raise BadSettings(f"{path}: context: {error}") from error
-
-
-def _sentence(text: str, path: str, error: ValidationError) -> str:
-    """Every fault with its place in the file."""
-    lines = []
-    for fault in error.errors():
-        place = tuple(step for step in fault["loc"] if isinstance(step, str | int))
-        what = ".".join(str(step) for step in place)
-        lines.append(f"{at(text, path, place)}: {what}: {fault['msg']}")
-    return "\n".join(lines)

@@ -197,6 +197,17 @@ def at(text: str, path: str, place: tuple[str | int, ...]) -> str:
     return f"{path}:{node.start_mark.line + 1}:{node.start_mark.column + 1}" if node else path
 
 
+def faults(text: str, path: str, error: ValidationError) -> list[str]:
+    """Every fault that pydantic found in a file's values, with its place in the file."""
+    lines = []
+    for fault in error.errors():
+        place = tuple(step for step in fault["loc"] if isinstance(step, str | int))
+        what = ".".join(map(str, place))
+        said = fault["msg"].removeprefix("Value error, ")
+        lines.append(f"{at(text, path, place)}: {what + ': ' if what else ''}{said}")
+    return lines
+
+
 def compose(text: str) -> yaml.Node | None:
     """The text's node tree, with marks; for whoever wants to know where things stand."""
     node: yaml.Node | None = yaml.compose(text, _Loader)

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, JsonValue, ValidationError, field_v
 
 from ctxeng.errors import BadInput, UnknownName
 from ctxeng.message import Value
-from ctxeng.playbook.yamlfile import at, load
+from ctxeng.playbook.yamlfile import faults, load
 from ctxeng_evals.tally import known_metric
 
 Options = dict[str, JsonValue]
@@ -172,7 +172,7 @@ def read_suite(path: Path) -> Suite:
     try:
         return Suite.model_validate(raw)
     except ValidationError as error:
-        raise BadInput("\n".join(_faults(text, str(path), error))) from error
+        raise BadInput("\n".join(faults(text, str(path), error))) from error
 
 
 def json_schema() -> dict[str, Any]:
@@ -182,13 +182,3 @@ def json_schema() -> dict[str, Any]:
     schema["properties"]["dataset"] = named
     schema["properties"]["datasets"]["additionalProperties"] = named
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
-
-
-def _faults(text: str, path: str, error: ValidationError) -> list[str]:
-    lines = []
-    for fault in error.errors():
-        place = tuple(step for step in fault["loc"] if isinstance(step, str | int))
-        what = ".".join(map(str, place))
-        said = fault["msg"].removeprefix("Value error, ")
-        lines.append(f"{at(text, path, place)}: {what + ': ' if what else ''}{said}")
-    return lines

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import inspect
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from ctxeng.errors import BadInput, UnknownName
+from ctxeng.settings import function_named
 from ctxeng_evals.case import Case, Dataset, Item, Outcome, Piece, Solver
 
 PEERS = ("peers", "../peers")  # folders of adapters, seen from the suite's
@@ -69,14 +69,7 @@ def function_subject(name: str, folder: Path, options: Mapping[str, JsonValue]) 
     """The subject of `package.module:function`; modules beside the suite can be named. Raises UnknownName."""
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))  # as `python suite.py` would have it
-    module, _, attribute = name.partition(":")
-    try:
-        function = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UnknownName("function", name, [f"package.module:function ({error})"]) from error
-    if not callable(function):
-        raise UnknownName("function", name, ["something that can be called"])
-    return FunctionSubject(function, options)
+    return FunctionSubject(function_named(name), options)
 
 
 def peer_subject(name: str, folder: Path, options: Mapping[str, JsonValue]) -> PeerSubject:
