@@ -132,8 +132,10 @@ class Plan:
                 yield left
 
     def total(self) -> int:
-        """How many slots there are."""
+        """How many slots there are. Raises BadInput where there is none."""
         cases = {name: len(self.chosen(dataset)) for name, dataset in self.datasets.items()}
+        if not any(cases.values()):
+            raise BadInput(f"no case of {', '.join(cases)} is like {self.only!r}, or in this split")
         return sum(cases[column.dataset] for column in self.columns) * self.suite.repeats
 
     def chosen(self, dataset: Dataset) -> Sequence[int]:

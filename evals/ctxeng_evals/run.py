@@ -166,12 +166,13 @@ class Run:
         path = self.out / HEADER
         if path.exists():
             before = read_header(self.out)
-            if before["fingerprint"] != self.plan.fingerprint:
+            if before["fingerprint"] == self.plan.fingerprint:
+                return
+            if ResultLog(self.out).done():
                 raise BadInput(
                     f"{self.out} holds a run of {before['suite']['suite']} with other cases or options; "
                     "name another folder with --out, or start over with --fresh"
                 )
-            return
         header = {
             "suite": self.plan.suite.model_dump(mode="json", by_alias=True, exclude_defaults=True),
             "folder": str(self.plan.folder),

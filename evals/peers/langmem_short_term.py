@@ -1,9 +1,9 @@
 """langmem's summarize_messages folds the older part of a history into a running summary.
 
 Version 0.0.30 (MIT). Compared is what is left of a session that is played message by message, the function
-running before each model call with `max_tokens` at the budget and our token counter. It summarises when what
-came since the last summary fills the rest of the budget: by its default it waits until that alone fills all
-of it, and the summary comes on top. The summaries are written by a stand-in that quotes the newest sentences
+running before each model call with `max_tokens` at the budget and our token counter. By its default what came
+since the last summary may fill that on its own, and the summary comes on top: the oldest messages that no
+longer fit are then left out here. The summaries are written by a stand-in that quotes the newest sentences
 it is shown (`Quoter`), so what is measured is when it summarises, what it shows the model and what it keeps,
 not how well a model writes. `summary` is the share of the budget that a summary may take. Its prompts lose
 their instructions, which the stand-in would quote.
@@ -55,7 +55,6 @@ def open(  # noqa: A001 - the name that peer_subject calls
                     running_summary=result.running_summary,
                     model=RunnableLambda(answer),
                     max_tokens=budget,
-                    max_tokens_before_summary=budget - quoter.size,
                     max_summary_tokens=quoter.size,
                     token_counter=lambda given: messages.tokens_of(count, given),
                     initial_summary_prompt=FIRST,

@@ -139,6 +139,17 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_file(tmp_path):
     assert kept[1] == kept[2] == kept[3] == kept[0]
 
 
+def test_a_folder_in_which_nothing_was_done_yet_can_be_another_suites(tmp_path):
+    with pytest.raises(BadInput, match="unknown function"):
+        run(plan(tmp_path, subjects={"s": {"python": "nowhere:f"}}), tmp_path / "run")
+    assert run(plan(tmp_path), tmp_path / "run").complete
+
+
+def test_a_run_of_no_case_is_refused(tmp_path):
+    with pytest.raises(BadInput, match="no case of cases is like 'zzz'"):
+        run(plan(tmp_path, only="zzz"), tmp_path / "run")
+
+
 def test_only_and_columns_narrow_a_run(tmp_path):
     made = plan(tmp_path, only="c1*", columns_like="*bm25*")
     run(made, tmp_path / "run")
