@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -173,6 +174,8 @@ class Run:
                     f"{self.out} holds a run of {before['suite']['suite']} with other cases or options; "
                     "name another folder with --out, or start over with --fresh"
                 )
+            # what learning subjects of the other suite had begun is not to be gone on with
+            shutil.rmtree(self.out / "subjects", ignore_errors=True)
         header = {
             "suite": self.plan.suite.model_dump(mode="json", by_alias=True, exclude_defaults=True),
             "folder": str(self.plan.folder),

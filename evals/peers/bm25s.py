@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import bm25s
 import numpy as np
@@ -29,20 +30,20 @@ def open(  # noqa: A001 - the name that peer_subject calls
     counter: str = "cl100k_base",
 ) -> Solver:
     """A solver that takes items in the order of their scores, ties in reading order."""
-    stemmer = Stemmer.Stemmer("english")
+
+    def words(texts: list[str]) -> Any:
+        stemmer = Stemmer.Stemmer("english")  # one of its own, for it is not safe with several threads
+        return bm25s.tokenize(texts, stopwords="en", stemmer=stemmer, return_ids=False, show_progress=False)
 
     def index(items: Sequence[Item]) -> common.Rank:
-        texts = [common.searched(item) for item in items]
-        tokens = bm25s.tokenize(texts, stopwords="en", stemmer=stemmer, show_progress=False)
-        if not tokens.vocab:
+        tokens = words([common.searched(item) for item in items])
+        if not any(tokens):
             return lambda _: range(len(items))
         ranker = bm25s.BM25()
         ranker.index(tokens, show_progress=False)
 
         def rank(question: str) -> Sequence[int]:
-            [asked] = bm25s.tokenize(
-                question, stopwords="en", stemmer=stemmer, return_ids=False, show_progress=False
-            )
+            [asked] = words([question])
             scores = ranker.get_scores(asked) if asked else np.zeros(len(items))
             return [int(place) for place in np.argsort(-scores, kind="stable")]
 

@@ -62,6 +62,7 @@ def open(  # noqa: A001 - the name that peer_subject calls
                 return []
             return [places[match["name"]] for match in found["discovered_tools"]]
 
+        rank("tool")  # builds its index, which two threads would get in each other's way at
         return rank
 
     return common.ranking(
