@@ -1,6 +1,6 @@
 """bm25s ranks texts by BM25 over sparse matrices in numpy.
 
-Versions 0.2 and 0.3 (MIT), with PyStemmer (MIT, BSD). Compared is the library as its README has it, with its
+Version 0.3 (MIT), with PyStemmer (MIT, BSD). Compared is the library as its README has it, with its
 own tokenizer, English stop words and the English stemmer, on the texts that our own selections search: what
 is left between the two are our words (identifiers split, each word of the question once).
 """
