@@ -197,7 +197,7 @@ class Orchestrator:
 
     def turn_of(self, state: Mapping[str, Any]) -> Turn:
         """The finished turn in a state that came out of `graph`."""
-        return self._runs.graphs.finished(state)
+        return self._runs.finished(state)
 
     def close(self) -> None:
         """Commit the playbook's YAML."""
