@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from ctxeng.cli.common import clipped, note, notes, plain
@@ -267,7 +267,7 @@ def _progress(*, quiet: bool) -> Iterator[Callable[[Pace], None]]:
         yield lambda pace: None  # noqa: ARG005 - nobody looks
         return
     shown = (
-        TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+        MofNCompleteColumn(),
         BarColumn(),
         TextColumn("{task.fields[said]}"),
         TimeRemainingColumn(),

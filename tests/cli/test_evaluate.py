@@ -1,7 +1,9 @@
 """`ctxeng eval`: run, resume, compare, gate, report, list, data."""
 
+import contextlib
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -150,3 +152,26 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(suite, tmp_path)
     subprocess.run(command, env=environment, check=True, cwd=tmp_path, capture_output=True)
     slots = [json.loads(line)["slot"] for line in results.read_text().splitlines()]
     assert slots == list(range(12))
+
+
+def test_a_terminal_sees_progress_with_its_rate(suite, tmp_path):
+    subjects = {"s": {"python": "small_suites:slow", "with": {"seconds": 0.2}, "sweep": {}}}
+    path = suite(subjects=subjects, metrics=["exact"], workers=1, **{"pass": []})
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(each for each in sys.path if each)}
+    ours, theirs = pty.openpty()
+    job = subprocess.Popen(
+        [sys.executable, "-m", "ctxeng.cli.main", "eval", "run", str(path), "--no-report"],
+        env={**environment, "TERM": "xterm-256color", "COLUMNS": "100"},
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+        cwd=tmp_path,
+    )
+    os.close(theirs)
+    said = b""
+    with contextlib.suppress(OSError):  # the end of a terminal is an error
+        while piece := os.read(ours, 4096):
+            said += piece
+    os.close(ours)
+    assert job.wait(timeout=60) == 0, said.decode(errors="replace")
+    assert b"/12" in said
+    assert b"cases/s" in said
