@@ -38,7 +38,7 @@ from ctxeng_evals.run import HEADER, SUMMARY, Finished, Pace, Run
 from ctxeng_evals.subjects.select import METHODS
 from ctxeng_evals.subjects.source import SOURCES
 from ctxeng_evals.summary import gathered
-from ctxeng_evals.tally import SET_METRICS
+from ctxeng_evals.tally import DRAWS, SET_METRICS
 
 _LARGE = 10  # from here on, decimals say nothing
 _SHOWN = 5  # failed cases that the terminal lists
@@ -209,12 +209,13 @@ def known() -> dict[str, dict[str, str]]:
         "suites": {name: _about(path) for name, path in shipped().items()},
         "datasets": {name: entry.about for name, entry in entries().items()},
         "generators": {name: (kind.__doc__ or "").split("\n")[0] for name, kind in GENERATORS.items()},
-        "select": dict.fromkeys(METHODS, ""),
+        "select": dict(METHODS),
         "source": dict.fromkeys(SOURCES, "a source of ctxeng, alone"),
         "metrics": {
             **{name: each.about for name, each in METRICS.items()},
             **{f"{name}@k": said for name, (_, said) in RANKED.items()},
-            **{name: each.about for name, each in SET_METRICS.items()},
+            "pass@k": f"one of k repeats is right; k is one of {', '.join(map(str, DRAWS))}",
+            **{name: each.about for name, each in SET_METRICS.items() if not name.startswith("pass@")},
         },
     }
 

@@ -22,13 +22,14 @@ class Times(Protocol):
 
 def summarized(plan: Plan, records: Iterable[Mapping[str, Any]], seconds: Times) -> dict[str, Any]:
     """The figures of every column, as plain JSON."""
-    tally = gathered(plan, records, seconds)
+    tallies = gathered(plan, records, seconds)
     names = plan.suite.metrics
     return {
         "suite": plan.suite.suite,
         "metrics": {name: {"better": better(name), "about": about(name)} for name in names},
         "columns": [
-            _column(column, tally[place], names, plan.suite.seed) for place, column in enumerate(plan.columns)
+            _column(column, tallies[place], names, plan.suite.seed)
+            for place, column in enumerate(plan.columns)
         ],
     }
 
@@ -36,12 +37,12 @@ def summarized(plan: Plan, records: Iterable[Mapping[str, Any]], seconds: Times)
 def gathered(plan: Plan, records: Iterable[Mapping[str, Any]], seconds: Times) -> list[Tally]:
     """Each column's scores."""
     size = {name: len(plan.chosen(dataset)) for name, dataset in plan.datasets.items()}
-    tally = [Tally(size[column.dataset]) for column in plan.columns]
+    tallies = [Tally(size[column.dataset]) for column in plan.columns]
     twins = {name for name, spec in plan.suite.sources.items() if spec.twins}
     for record in records:
         column = plan.columns[record["column"]]
-        tally[record["column"]].add(record, seconds.get(record["slot"]), twins=column.dataset in twins)
-    return tally
+        tallies[record["column"]].add(record, seconds.get(record["slot"]), twins=column.dataset in twins)
+    return tallies
 
 
 def values(tally: Tally, name: str, first: str) -> Rows:

@@ -15,6 +15,7 @@ from ctxeng_evals.case import TWIN
 from ctxeng_evals.metrics import known, metric
 
 Rows = list[tuple[float, str]]  # values and groups
+DRAWS = (1, 2, 3, 4, 5, 8, 10, 16, 32)  # the k of pass@k
 _BINS = 10  # of confidence, for the calibration error
 Better = Literal["higher", "lower"]
 
@@ -148,10 +149,10 @@ def _ece(tally: Tally, first: str) -> Rows:
 
 
 SET_METRICS: Mapping[str, SetMetric] = {
-    **{f"pass@{k}": _pass_at(k) for k in (1, 2, 3, 4, 5, 8, 10, 16, 32)},
+    **{f"pass@{k}": _pass_at(k) for k in DRAWS},
     "ece": SetMetric(_ece, "lower", "gap between confidence and accuracy, in ten bins"),
     "twin_changed": SetMetric(
-        _twin_changed, "higher", "the answer changes when its evidence is tally away (needs twins)"
+        _twin_changed, "higher", "the answer changes when its evidence is taken away (needs twins)"
     ),
 }
 

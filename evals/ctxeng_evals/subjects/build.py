@@ -62,7 +62,7 @@ class Builder:
         match spec.kind:
             case "select":
                 if spec.select not in METHODS:
-                    raise UnknownName("selection", spec.select, METHODS)
+                    raise UnknownName("selection", spec.select, list(METHODS))
                 chosen = _checked(SelectOptions, options, column).model_dump()
                 return Select(spec.select, self.counter, seed=self.suite.seed, **chosen)  # type: ignore[arg-type]
             case "source":

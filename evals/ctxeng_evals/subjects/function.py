@@ -77,7 +77,7 @@ def peer_subject(name: str, folder: Path, options: Mapping[str, JsonValue]) -> P
     files = {
         file.stem: file
         for place in PEERS
-        for file in sorted((folder / place).glob("*.py"))
+        for file in sorted((folder / place).resolve().glob("*.py"))
         if not file.stem.startswith("_")
     }
     if name not in files:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -19,7 +19,16 @@ from ctxeng.tokens import Counter
 from ctxeng_evals.case import Case, Dataset, Item, Outcome, Piece, Solver
 
 Method = Literal["bm25", "dense", "hybrid", "recency", "first", "full", "random", "oracle"]
-METHODS: Sequence[str] = Method.__args__  # type: ignore[attr-defined]
+METHODS: Mapping[str, str] = {
+    "bm25": "by words",
+    "dense": "by meaning",
+    "hybrid": "by both, as ctxeng's retrieval does",
+    "recency": "the last ones first",
+    "first": "in reading order",
+    "full": "in reading order; everything, where there is no budget",
+    "random": "a seeded draw",
+    "oracle": "the gold first: the ceiling at a budget",
+}
 Scores = Callable[[Case], NDArray[np.float32]]
 
 
