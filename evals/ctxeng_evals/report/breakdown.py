@@ -52,7 +52,7 @@ def breakdowns(side: Side) -> tuple[Breakdown, ...]:
     if not plan.suite.by or not metric:
         return ()
     tags: dict[str, Mapping[str, Mapping[str, Any]]] = {}
-    for name, dataset in side.library.datasets.items():
+    for name, dataset in side.texts.datasets.items():
         tags[name] = {
             case.id: {tag: case.tags[tag] for tag in plan.suite.by if tag in case.tags}
             for case in dataset.cases

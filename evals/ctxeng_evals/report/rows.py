@@ -14,7 +14,7 @@ from typing import Any
 
 from ctxeng_evals.log import ResultLog
 from ctxeng_evals.plan import Column, Plan
-from ctxeng_evals.report.library import Library, Shelf, clipped
+from ctxeng_evals.report.texts import Shelf, Texts, clipped
 from ctxeng_evals.tally import SET_METRICS, better
 
 ROWS = 50_000  # that a page lists
@@ -38,9 +38,9 @@ class Side:
         return ResultLog(self.folder)
 
     @cached_property
-    def library(self) -> Library:
+    def texts(self) -> Texts:
         """Its cases, as far as they can be opened."""
-        return Library(self.plan)
+        return Texts(self.plan)
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,9 @@ def listing(sides: Sequence[Side], detail_bytes: int, most: int = ROWS) -> Listi
     records = _records(sides, columns, set(chosen))
     desk = _Desk(sides, metrics, columns, detail_bytes)
     for side in sides:
-        side.library.want((columns[column].dataset, case) for column, case, _ in chosen)
+        side.texts.want((columns[column].dataset, case) for column, case, _ in chosen)
     rows = [_row(desk, key, records[key]) for key in chosen]
-    missing = dict.fromkeys(name for side in sides for name in side.library.missing)
+    missing = dict.fromkeys(name for side in sides for name in side.texts.missing)
     return Listing(columns, metrics, rows, desk.cases, desk.shelf.texts, total, desk.detailed, tuple(missing))
 
 
@@ -169,9 +169,9 @@ def _detail(desk: _Desk, row: Plain, records: Sequence[Plain | None]) -> None:
     found: Plain = {}
     entries: list[Plain] = []
     for side, record in zip(desk.sides, records, strict=True):
-        library = side.library
-        known = library.case(dataset, case["id"]) if record is not None else None
-        bodies = library.texts(dataset, known) if known is not None else {}
+        behind = side.texts
+        known = behind.case(dataset, case["id"]) if record is not None else None
+        bodies = behind.bodies(dataset, known) if known is not None else {}
         if known is not None and "q" not in case:
             found = {
                 "q": known.question,

@@ -14,7 +14,7 @@ _LONG = 100_000  # characters; what is longer is cut, with a word on how much
 
 
 @dataclass
-class Library:
+class Texts:
     """A plan's cases by dataset and id, opened when first asked for."""
 
     plan: Plan
@@ -59,7 +59,7 @@ class Library:
         place = self._places.get(dataset, {}).get(name)
         return None if place is None else self.datasets[dataset].cases[place]
 
-    def texts(self, dataset: str, case: Case) -> Mapping[str, str]:
+    def bodies(self, dataset: str, case: Case) -> Mapping[str, str]:
         """The case's own item texts by id, those of its pool behind them."""
         own = {item.id: item.body for item in case.items}
         if not case.pool:
