@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema
 
+from ctxeng.errors import BadInput
 from ctxeng.playbook.entry import Entry
 from ctxeng.protocols import ModelRole
 from ctxeng.turn import Value
@@ -206,3 +208,25 @@ class Settings(Value):
     prompts: str | None = None
     log: str | None = None
     entries: tuple[Entry, ...] = ()
+
+
+def overridden(settings: Settings, options: Mapping[str, Any]) -> Settings:
+    """The settings with what somebody else says instead (a command line, a suite); None says nothing.
+
+    `options` are named by their place, for example "learning.window". Raises BadInput.
+    """
+    raw = settings.model_dump()
+    for place, value in options.items():
+        if value is None:
+            continue
+        *folders, name = place.split(".")
+        target = raw
+        for folder in folders:
+            target = target[folder]
+        target[name] = value
+    try:
+        return type(settings).model_validate(raw)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(str(step) for step in fault["loc"])
+        raise BadInput(f"{where}: {fault['msg']}, not {fault['input']!r}") from error

@@ -7,16 +7,13 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
 from ctxeng.errors import BadInput
-
-if TYPE_CHECKING:
-    from ctxeng.settings_schema import Settings
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Machine-readable output on stdout, nothing else.")]
 YAML = (".yaml", ".yml")
@@ -116,27 +113,3 @@ def read_json(path: Path) -> Any:
         return json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise BadInput(f"{path}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from error
-
-
-def overridden(settings: Settings, options: Mapping[str, Any]) -> Settings:
-    """The settings with what the command line says instead; None says nothing.
-
-    `options` are named by their place, for example "learning.window". Raises BadInput.
-    """
-    from pydantic import ValidationError  # noqa: PLC0415 - pydantic takes a tenth of a second
-
-    raw = settings.model_dump()
-    for place, value in options.items():
-        if value is None:
-            continue
-        *folders, name = place.split(".")
-        target = raw
-        for folder in folders:
-            target = target[folder]
-        target[name] = value
-    try:
-        return type(settings).model_validate(raw)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        where = ".".join(str(step) for step in fault["loc"])
-        raise BadInput(f"{where}: {fault['msg']}, not {fault['input']!r}") from error

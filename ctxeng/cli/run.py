@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ctxeng.cli.common import JsonFlag, emit, note, out, overridden, plain
+from ctxeng.cli.common import JsonFlag, emit, note, out, plain
 from ctxeng.errors import BadInput
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def run(
 def _app(path: Path | None, model: str | None, window: str | None) -> App:
     """The app of the file, or a default one without a playbook."""
     from ctxeng.settings import App, read  # noqa: PLC0415 - half a second
-    from ctxeng.settings_schema import GraphSettings, Settings  # noqa: PLC0415
+    from ctxeng.settings_schema import GraphSettings, Settings, overridden  # noqa: PLC0415
 
     options = {"models.answer": model, "context.window": window}
     if path is not None:

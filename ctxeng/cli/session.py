@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ctxeng.cli import runs
-from ctxeng.cli.common import note, overridden
+from ctxeng.cli.common import note
 from ctxeng.cli.interrupt import interruptible
 from ctxeng.cli.live import Watch, watch
 from ctxeng.cli.solver import Solver
@@ -24,7 +24,7 @@ from ctxeng.orchestrator import Orchestrator
 from ctxeng.playbook.book import Playbook
 from ctxeng.playbook.learners.ace import AceLearner
 from ctxeng.settings import STRATEGIES, App, read
-from ctxeng.settings_schema import Settings
+from ctxeng.settings_schema import Settings, overridden
 from ctxeng.storage.atomic import write_atomic
 from ctxeng.storage.lock import ProcessLock
 from ctxeng.train import Mode, Report, Trainer

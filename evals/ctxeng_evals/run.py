@@ -87,7 +87,7 @@ class Run:
             return finished
 
     def again(self) -> int:
-        """Run the failed slots of a complete run once more; how many there were."""
+        """Run the failed slots of a complete run once more, and say how many; columns that learn stay."""
         log = ResultLog(self.out)
         with ProcessLock(self.out / "run.lock"):
             self._claim()
@@ -95,12 +95,16 @@ class Run:
                 raise BadInput(f"{self.out}: the run is not complete; go on with it before --rerun-failed")
             failed = {record["slot"] for record in log.records() if record.get("error")}
             bench = Workbench(self.plan, self.out, self.mode)
+            slots = [
+                slot
+                for slot in self._slots()
+                if slot.index in failed and slot.column not in self.plan.sequential
+            ]
             with log:
-                for slot in self._slots():
-                    if slot.index in failed and slot.column not in self.plan.sequential:
-                        log.add(bench.work([slot]))
+                for slot in slots:
+                    log.add(bench.work([slot]))
             self.summarize()
-        return len(failed)
+        return len(slots)
 
     def summarize(self) -> dict[str, Any]:
         """The run's figures, written to `summary.json` with machine and commit."""

@@ -13,12 +13,11 @@ from typing import Any, Literal
 from pydantic import JsonValue
 
 from ctxeng import render
-from ctxeng.cli.common import overridden
 from ctxeng.models.cassette import Cassette
 from ctxeng.protocols import Model
 from ctxeng.record import slim
 from ctxeng.settings import App, read
-from ctxeng.settings_schema import Settings
+from ctxeng.settings_schema import Settings, overridden
 from ctxeng.storage.progress import Progress
 from ctxeng.turn import Section, Truth, Turn
 from ctxeng_evals.case import Case, Dataset, Outcome, Piece, Solver
