@@ -22,6 +22,12 @@ EXTRAS = {
     "fastapi": "fastapi",
     "jinja2": "evals",
     "ray": "ray",
+    "chromadb": "vectors",
+    "model2vec": "onbox",
+    "pypdf": "docs",
+    "selectolax": "docs",
+    "markdown_it": "docs",
+    "sklearn": "train",
 }
 
 

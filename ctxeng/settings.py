@@ -15,7 +15,6 @@ from pydantic import ValidationError
 
 from ctxeng.assemble import Assembler
 from ctxeng.budget import Budget, Share
-from ctxeng.chunks.given import GivenChunks
 from ctxeng.errors import BadSettings, MissingKey, UnknownName
 from ctxeng.extras import installed, needs
 from ctxeng.judge import judge_named
@@ -32,6 +31,7 @@ from ctxeng.protocols import Learner, Model, Observer, Runner, Source
 from ctxeng.record import RecentTurns, TurnLog, Turns
 from ctxeng.retrieval.embed import Embedder, TextEncoder
 from ctxeng.retrieval.hybrid import Hybrid
+from ctxeng.settings_chunks import LazyCorpus, chunk_source, lazy_corpus, retrieval_steps, statements
 from ctxeng.settings_models import build_model
 from ctxeng.settings_schema import ModelSettings, Settings
 from ctxeng.steps import HOOKED, REMOVABLE, Hook, Steps
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 STRATEGIES = ("auto", "ace", "onbox")
-SOURCES = ("playbook", "tools", "memory", "chunks")
+SOURCES = ("playbook", "tools", "memory", "graph", "chunks")
 
 
 def read(path: Path) -> Settings:
@@ -159,6 +159,7 @@ class App:
                 _budget(given, window, list(sources), self.path),
                 "\n\n".join(text for text in texts if text),
             ),
+            prepares=retrieval_steps(given.context.sources.chunks, self.corpus, self.prompts),
             runner=self.runner,
             tools=self.tools,
             observers=(self.log, *self.observers),
@@ -182,8 +183,14 @@ class App:
             ),
             "tools": GivenTools(given.tools.count),
             "memory": RecentHistory(given.memory.count),
-            "chunks": GivenChunks(),
+            "graph": statements(given.graph, self.path.parent, self.local_encoder),
+            "chunks": chunk_source(given.chunks, self.path.parent, self.local_encoder, self.corpus),
         }
+
+    @cached_property
+    def corpus(self) -> LazyCorpus | None:
+        """The file's own documents, opened when they are first asked for."""
+        return lazy_corpus(self.settings.context.sources.chunks, self.path.parent, self.local_encoder)
 
     def orchestrator(self) -> Orchestrator:
         """The whole. Raises MissingExtra where langgraph is not installed."""
@@ -212,9 +219,14 @@ class App:
             logger.warning("%s; %s answers instead", sentence, models[0].name)
         return models[0] if len(models) == 1 else Fallback(models)
 
+    @property
+    def local_encoder(self) -> TextEncoder | None:
+        """The encoder, where its library is installed."""
+        here = not isinstance(self.encoder, Embedder) or installed("sentence_transformers")
+        return self.encoder if here else None
+
     def _index(self, texts: Sequence[str]) -> Hybrid:
-        has_encoder = not isinstance(self.encoder, Embedder) or installed("sentence_transformers")
-        return Hybrid(texts, self.encoder if has_encoder else None)
+        return Hybrid(texts, self.local_encoder)
 
     def _embed(self, texts: Sequence[str]) -> Any:
         return self.encoder.embed(texts)

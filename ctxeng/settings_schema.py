@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from ctxeng.errors import BadInput
 from ctxeng.playbook.entry import Entry
@@ -143,13 +143,52 @@ class MemorySource(SourceSettings):
     count: int | None = Field(default=None, ge=0)
 
 
+class ChunkSettings(SourceSettings):
+    """Documents as a source.
+
+    `from` names files and folders, beside the settings file; their index is kept in the folder `index`,
+    "memory" keeps none. `split` and `size` (tokens) say how passages are cut, `unit` whether they are shown
+    whole or by sentence, `rank` what relevance is, `select` and `reward` how a set is chosen, `order` how it
+    is shown, `least` the relevance below which nothing is. `prepare` names a method that asks the model of
+    the role `retrieve` what to look for, within `prepare_cap` tokens a turn.
+    """
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    documents: Annotated[Names, Field(alias="from")] = ()
+    split: Literal["auto", "sentence", "paragraph", "markdown", "code", "window", "semantic"] = "auto"
+    size: Annotated[Tokens, Field(ge=8)] = 256
+    index: str = ""
+    unit: Literal["sentence", "chunk"] = "sentence"
+    rank: Literal["learned", "bridging", "hybrid"] = "learned"
+    model: str = ""
+    select: Literal["top_k", "mmr", "greedy", "knapsack", "gradient", "mcts"] = "top_k"
+    reward: Literal["additive", "coverage"] = "coverage"
+    order: Literal["source", "found", "ends"] = "source"
+    least: float = Field(default=0.0, ge=0, le=1)
+    iterations: int = Field(default=200, ge=1)
+    deadline: float | None = Field(default=None, gt=0)
+    prepare: Literal["", "decompose", "iterdrag", "agentic_lu", "ext_agents"] = ""
+    prepare_cap: Annotated[Tokens, Field(ge=1)] | None = None
+
+
+class StatementSettings(SourceSettings):
+    """A graph of statements as a source: `from` is a file of triples (CSV or JSON lines)."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    triples: Annotated[str, Field(alias="from")] = ""
+    mode: Literal["steiner", "prune"] = "steiner"
+
+
 class Sources(Value):
     """The sources, in the order in which they are asked."""
 
     playbook: PlaybookSource = PlaybookSource()
     tools: ToolSource = ToolSource()
     memory: MemorySource = MemorySource()
-    chunks: SourceSettings = SourceSettings()
+    graph: StatementSettings = StatementSettings()
+    chunks: ChunkSettings = ChunkSettings()
 
 
 class ContextSettings(Value):

@@ -86,7 +86,10 @@ class Tool(Value):
 
 
 class Chunk(Value):
-    """A citable piece of a document: `source` names it, `start` and `end` are character offsets."""
+    """A citable piece of a document: `source` names it, `start` and `end` are character offsets.
+
+    `parts` are the ids of the chunks it was joined from, where it was: sentences of one paragraph, say.
+    """
 
     id: str
     text: WellFormed
@@ -95,6 +98,7 @@ class Chunk(Value):
     start: int = 0
     end: int = 0
     trust: Trust = "untrusted"
+    parts: tuple[str, ...] = ()
 
 
 class Scope(Value):

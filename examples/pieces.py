@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from ctxeng import render
 from ctxeng.assemble import Assembler
 from ctxeng.budget import Budget
-from ctxeng.chunks.given import GivenChunks
+from ctxeng.chunks.source import ChunkSource
 from ctxeng.memory.recent import RecentHistory
 from ctxeng.models.cassette import Cassette
 from ctxeng.models.scripted import ScriptedModel
@@ -74,7 +74,7 @@ def documents() -> None:
         "vat": "Prices include VAT.",
     }
     chunks = tuple(Chunk(id=name, text=text) for name, text in texts.items())
-    kept = GivenChunks().gather(Request(query=user("are returns free?"), chunks=chunks), Allowance(40, price))
+    kept = ChunkSource().gather(Request(query=user("are returns free?"), chunks=chunks), Allowance(40, price))
     print("documents:", [section.ref for section in kept])
 
 

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from ctxeng.assemble import Assembler, step_sections
 from ctxeng.budget import Budget, Share, split
-from ctxeng.chunks.given import GivenChunks
+from ctxeng.chunks.source import ChunkSource
 from ctxeng.errors import LoopSpent, OverAllowance, WindowTooSmall
 from ctxeng.memory.recent import RecentHistory
 from ctxeng.models.scripted import ScriptedModel
@@ -53,7 +53,7 @@ class Notes:
         return allowance.fill(notes)
 
 
-SOURCES = {"playbook": Notes(), "tools": GivenTools(), "memory": RecentHistory(), "chunks": GivenChunks()}
+SOURCES = {"playbook": Notes(), "tools": GivenTools(), "memory": RecentHistory(), "chunks": ChunkSource()}
 
 
 @st.composite

@@ -21,6 +21,8 @@ KEY_LINES = {
     "fastapi_two_tenants": "globex asks again: Nothing in the window answers this.",
     "own_graph": "You wrote: Why was [card] charged twice?",
     "pieces": "replayed: In Leipzig.",
+    "graph_source": "aspirin interacts with warfarin.",
+    "iterative_retrieval": "chunks: Blue Harbour Early life",
 }
 
 

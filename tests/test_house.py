@@ -53,6 +53,7 @@ LAYERS = {
     "ctxeng.orchestrator": 5,
     "ctxeng.settings_schema": 5,
     "ctxeng.settings_models": 5,
+    "ctxeng.settings_chunks": 5,
     "ctxeng.settings": 5,
     "ctxeng.cli": 6,
     "ctxeng_evals": 6,

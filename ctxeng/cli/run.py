@@ -24,8 +24,11 @@ def run(
     model: Annotated[
         str | None, typer.Option(help="onbox, cassette:FILE, or <provider>/<model> [default: onbox].")
     ] = None,
-    doc: Annotated[
-        list[Path] | None, typer.Option(help="A text or Markdown file, or a folder of them; repeatable.")
+    docs: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--docs", "--doc", help="A document or a folder of them; repeatable. Also HTML, PDF, code."
+        ),
     ] = None,
     tools: Annotated[Path | None, typer.Option(help="A JSON list of tool schemas.")] = None,
     choice: Annotated[list[str] | None, typer.Option(help="One of the possible answers; repeatable.")] = None,
@@ -36,7 +39,7 @@ def run(
 ) -> None:
     """Answer one question, and show what stood in the window.
 
-    Example: [bold]ctxeng run "When can I return a book?" --doc policies/[/bold]
+    Example: [bold]ctxeng run "When can I return a book?" --docs policies/[/bold]
 
     Or choose: [bold]ctxeng run "The card was charged twice" --choice billing --choice login[/bold]
 
@@ -45,8 +48,8 @@ def run(
     Tools are offered to the model; what it calls is shown, and nothing is run.
     """
     want = _want(choice or [], schema)
-    request = _request(question, doc or [], tools)
-    opened = _app(app, model, window)
+    request = _request(question, tools)
+    opened = _app(app, model, window, docs or [])
     orchestrator = _orchestrator(opened, has_playbook=app is not None)
     if as_json:
         emit(_document(opened, orchestrator.invoke(request, want=want), show_prompt))
@@ -55,12 +58,15 @@ def run(
     _show(opened, turn, show_prompt)
 
 
-def _app(path: Path | None, model: str | None, window: str | None) -> App:
+def _app(path: Path | None, model: str | None, window: str | None, docs: list[Path]) -> App:
     """The app of the file, or a default one without a playbook."""
     from ctxeng.settings import App, read  # noqa: PLC0415 - half a second
     from ctxeng.settings_schema import GraphSettings, Settings, overridden  # noqa: PLC0415
 
-    options = {"models.answer": model, "context.window": window}
+    options: dict[str, Any] = {"models.answer": model, "context.window": window}
+    if docs:
+        options["context.sources.chunks.documents"] = [str(each.resolve()) for each in docs]
+        options["context.sources.chunks.index"] = "memory"
     if path is not None:
         return App(path, overridden(read(path), options))
     bare = Settings(graph=GraphSettings(without=("playbook",)))
@@ -94,8 +100,8 @@ def _want(choices: list[str], schema: Path | None) -> Want | None:
     return Choices(options=tuple(Choice(value=each) for each in dict.fromkeys(choices))) if choices else None
 
 
-def _request(question: str, documents: list[Path], tools: Path | None) -> Request:
-    from ctxeng.cli.documents import read_documents, read_tools  # noqa: PLC0415 - as above
+def _request(question: str, tools: Path | None) -> Request:
+    from ctxeng.cli.documents import read_tools  # noqa: PLC0415 - as above
     from ctxeng.turn import Request, user  # noqa: PLC0415
 
     asked = sys.stdin.read() if question == "-" else question
@@ -103,7 +109,6 @@ def _request(question: str, documents: list[Path], tools: Path | None) -> Reques
         raise BadInput("the question is empty")
     return Request(
         query=user(asked.strip()),
-        chunks=read_documents(documents),
         tools=read_tools(tools) if tools else (),
     )
 

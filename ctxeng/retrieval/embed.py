@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ctxeng.errors import BadInput, MissingExtra
 from ctxeng.retrieval.cache import VectorCache
+from ctxeng.retrieval.late import Span, span_vectors
 from ctxeng.retrieval.words import terms
 
 if TYPE_CHECKING:
@@ -81,6 +82,41 @@ class Embedder:
             return np.empty((0, self.dim), dtype=np.float32)
         return np.stack([known[key] for key in keys])
 
+    def embed_spans(self, text: str, spans: Sequence[Span]) -> NDArray[np.float32]:
+        """One unit row a span of characters, each read with the whole text around it: (n, D).
+
+        `late.span_vectors` says how; a span without a token is the zero vector. Raises BadInput for a span
+        that is not inside the text.
+        """
+        return self.embed_spans_many([(text, spans)])[0]
+
+    def embed_spans_many(self, asked: Sequence[tuple[str, Sequence[Span]]]) -> list[NDArray[np.float32]]:
+        """The same for many texts, in batches: for each its (n, D)."""
+        keys = [[self._span_key(text, span) for span in spans] for text, spans in asked]
+        known = self._known.get(key for row in keys for key in row)
+        missing: dict[str, dict[bytes, Span]] = {}
+        for (text, spans), row in zip(asked, keys, strict=True):
+            unknown = {key: span for key, span in zip(row, spans, strict=True) if key not in known}
+            if unknown:
+                missing.setdefault(text, {}).update(unknown)
+        if missing:
+            with self._lock:  # the tokenizer's truncation is state of its own
+                found = span_vectors(
+                    self._model,
+                    [_valid(text) for text in missing],
+                    [list(spans.values()) for spans in missing.values()],
+                    self.batch,
+                )
+            fresh = {
+                key: vector
+                for spans, rows in zip(missing.values(), found, strict=True)
+                for key, vector in zip(spans, rows, strict=True)
+            }
+            self._known.put(fresh)
+            known.update(fresh)
+        none = np.empty((0, self.dim), dtype=np.float32)
+        return [np.stack([known[key] for key in row]) if row else none for row in keys]
+
     def close(self) -> None:
         """Let go of the cache file; the next use opens it again."""
         if "_known" in vars(self):
@@ -97,6 +133,11 @@ class Embedder:
                 f"{folder}: no sentence-transformers model ({_WEIGHTS}, config.json) in this folder"
             )
         return folder
+
+    @property
+    def model(self) -> SentenceTransformer:
+        """The model itself, loaded. Its tokenizer has state of its own: not for several threads."""
+        return self._model
 
     @property
     def tokenizer_path(self) -> Path:
@@ -160,8 +201,11 @@ class Embedder:
     def _key(self, text: str) -> bytes:
         return hashlib.sha256(self._fingerprint + text.encode("utf-8", "surrogatepass")).digest()
 
+    def _span_key(self, text: str, span: Span) -> bytes:
+        return hashlib.sha256(self._key(text) + b"late %d %d" % span).digest()
+
     def _encode(self, texts: list[str]) -> NDArray[np.float32]:
-        valid = [text.encode("utf-8", "replace").decode() for text in texts]  # no halves of surrogate pairs
+        valid = [_valid(text) for text in texts]
         with self._lock:  # the tokenizer's padding is state of its own
             found = self._model.encode(
                 valid, batch_size=self.batch, normalize_embeddings=True, show_progress_bar=False
@@ -198,6 +242,11 @@ class HashingEmbedder:
         lengths[lengths == 0] = 1
         rows /= lengths
         return rows
+
+
+def _valid(text: str) -> str:
+    """The text, as long as before, without halves of surrogate pairs."""
+    return text.encode("utf-8", "replace").decode()
 
 
 @lru_cache(maxsize=16_384)

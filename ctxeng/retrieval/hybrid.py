@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctxeng.retrieval.embed import TextEncoder
+from ctxeng.retrieval.fusion import relative
 from ctxeng.retrieval.lexical import Lexical, best
 
 
@@ -35,11 +36,11 @@ class Hybrid:
 
     def scores(self, query: str) -> NDArray[np.float32]:
         """One score for each text, between 0 and 1 + `weight`."""
-        words = _relative(self.lexical.scores(query))
+        words = relative(self.lexical.scores(query))
         if self.vectors is None or self.embedder is None:
             return words
         cosine = self.vectors @ self.embedder.embed([query])[0]
-        return words + np.float32(self.weight) * _relative(cosine)
+        return words + np.float32(self.weight) * relative(cosine)
 
     def search(self, query: str, k: int) -> list[tuple[int, float]]:
         """The k best (index, score), best first, ties by index; texts that score nothing are left out."""
@@ -61,10 +62,3 @@ def _embed(
     if new:
         vectors[new] = embedder.embed([texts[index] for index in new])
     return vectors
-
-
-def _relative(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scores relative to the best, which is 1; what points the other way counts as nothing."""
-    positive = np.maximum(scores, 0)
-    top = positive.max(initial=0.0)
-    return positive / top if top > 0 else positive

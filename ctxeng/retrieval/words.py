@@ -20,6 +20,8 @@ wouldn you your yours yourself yourselves
 """
 STOP_WORDS = frozenset(_LISTED.split())
 
+VERSION = 1  # of what `terms` gives: whatever changes that raises it, so that stored terms are read anew
+
 _NAME_SEAM = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")  # getHTTPCode -> get HTTP Code
 _UNSPACED = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # scripts without spaces: one term a character
 _TERM = re.compile(rf"[{_UNSPACED}]|[^\W\d_{_UNSPACED}]+|\d+")

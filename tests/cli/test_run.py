@@ -88,9 +88,9 @@ def test_what_a_document_says_cannot_drive_the_terminal(cli, tmp_path):
     ("arguments", "message"),
     [
         (["run", ""], "the question is empty"),
-        (["run", "q", "--doc", "nothing.md"], "nothing.md: cannot be read: No such file"),
-        (["run", "q", "--doc", "image.txt"], "image.txt: not a text file"),
-        (["run", "q", "--doc", "empty"], "empty: no documents in this folder"),
+        (["run", "q", "--doc", "nothing.md"], "nothing.md: there is no such file or folder"),
+        (["run", "q", "--doc", "image.txt"], "image.txt: not UTF-8"),
+        (["run", "q", "--doc", "empty"], "no documents in"),
         (["run", "q", "--tools", "broken.json"], "broken.json:2:4: not JSON"),
         (["run", "q", "--tools", "object.json"], "object.json: not a list of tools"),
         (["run", "q", "--tools", "nameless.json"], "nameless.json: tool 1: name: Field required"),

@@ -1,4 +1,4 @@
-from ctxeng.retrieval.words import terms
+from ctxeng.retrieval.words import VERSION, terms
 
 
 def test_names_are_split_at_their_seams():
@@ -23,3 +23,10 @@ def test_scripts_without_spaces_are_read_by_character():
 
 def test_an_empty_text_has_no_terms():
     assert terms(" .,!\n") == []
+
+
+def test_another_reading_of_texts_has_another_version():
+    """Where this fails, raise VERSION in words.py, or stored postings no longer fit what is asked."""
+    sample = "The getHTTPCode of 42 Über-sized orders: refunds, 中文 and snake_case; don't (re)start. -- now"
+    assert VERSION == 1
+    assert " ".join(terms(sample)) == "get http code 42 über size order refund 中 文 snake case start"

@@ -11,6 +11,8 @@ from typing import Any
 from ctxeng_evals.case import Case, Dataset, Item
 from ctxeng_evals.loaders.read import dataset_of, document, flat, lines, only, unique
 
+POOLED = ("pooled", "pooled-sentences")  # the paragraphs of all questions together, whole or by sentence
+
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[\"'(\[A-Z0-9])")
 
 
@@ -40,12 +42,12 @@ class Question:
 
 
 def two_wiki(data: Path, part: str) -> Dataset:
-    """2WikiMultihopQA: items are the sentences of a question's own paragraphs; `pooled`: all paragraphs.
+    """2WikiMultihopQA: items are the sentences of a question's own paragraphs; `POOLED`: all of them.
 
     A paragraph that a question has twice stands in its items once. Raises BadInput for malformed
     records, UnknownName for another part.
     """
-    only("2wikimultihop", part, ["pooled"])
+    only("2wikimultihop", part, POOLED)
     found = lines(data / "2wikimultihop" / "dev_500.jsonl", _wiki)
     return _dataset("2wikimultihop", part, found)
 
@@ -55,9 +57,9 @@ def hotpotqa(data: Path, part: str) -> Dataset:
 
     Raises BadInput for malformed records, UnknownName for another part.
     """
-    only("hotpotqa", part, ["dev", "train", "pooled"])
+    only("hotpotqa", part, ["dev", "train", *POOLED])
     files = {"dev": "dev_98.jsonl", "train": "train_100.jsonl"}
-    chosen = [name for key, name in files.items() if part in (key, "", "pooled")]
+    chosen = [name for key, name in files.items() if part in (key, "", *POOLED)]
     found = flat([lines(data / "hotpotqa" / name, _wiki) for name in chosen])
     return _dataset("hotpotqa", part, list(found))
 
@@ -68,7 +70,7 @@ def musique(data: Path, part: str) -> Dataset:
     The data names gold paragraphs only. Gold is the first sentence of each that holds the hop's answer, or
     else its first sentence: a proxy. Raises BadInput for malformed records, UnknownName for another part.
     """
-    only("musique", part, ["pooled"])
+    only("musique", part, POOLED)
     return _dataset("musique", part, lines(data / "musique" / "train_100.jsonl", _musique))
 
 
@@ -185,8 +187,8 @@ def _tat_case(record: Any, source: str, items: tuple[Item, ...]) -> Case:
 
 
 def _dataset(name: str, part: str, questions: Sequence[Question]) -> Dataset:
-    if part == "pooled":
-        return _pooled(name, questions)
+    if part in POOLED:
+        return _pooled(name, part, questions)
     return dataset_of(name, part, [_own(question) for question in questions])
 
 
@@ -194,28 +196,42 @@ def _own(question: Question) -> Case:
     taken: set[str] = set()
     names = [unique(paragraph.title, taken) for paragraph in question.paragraphs]
     items = tuple(
-        Item(id=f"{name}#{place}", text=sentence, title=paragraph.title, source=name)
+        item
         for name, paragraph in zip(names, question.paragraphs, strict=True)
-        for place, sentence in enumerate(paragraph.sentences)
+        for item in _sentences(paragraph, name)
     )
     return _case(question, items, [f"{names[place]}#{sentence}" for place, sentence in question.gold])
 
 
-def _pooled(name: str, questions: Sequence[Question]) -> Dataset:
+def _pooled(name: str, part: str, questions: Sequence[Question]) -> Dataset:
     taken: set[str] = set()
     names: dict[Paragraph, str] = {}
     for paragraph in flat(question.paragraphs for question in questions):
         if paragraph not in names:
             names[paragraph] = unique(paragraph.title, taken)
+    whole = part == "pooled"
     pool = [
-        Item(id=key, text=paragraph.text, title=paragraph.title, source=key)
+        item
         for paragraph, key in names.items()
+        for item in ([_whole(paragraph, key)] if whole else _sentences(paragraph, key))
     ]
-    cases = [
-        _case(question, (), [names[question.paragraphs[place]] for place, _ in question.gold], "paragraphs")
-        for question in questions
+    cases = []
+    for question in questions:
+        keys = [(names[question.paragraphs[place]], sentence) for place, sentence in question.gold]
+        gold = [key if whole else f"{key}#{sentence}" for key, sentence in keys]
+        cases.append(_case(question, (), gold, "paragraphs"))
+    return dataset_of(name, part, cases, paragraphs=pool)
+
+
+def _whole(paragraph: Paragraph, key: str) -> Item:
+    return Item(id=key, text=paragraph.text, title=paragraph.title, source=key)
+
+
+def _sentences(paragraph: Paragraph, key: str) -> list[Item]:
+    return [
+        Item(id=f"{key}#{place}", text=sentence, title=paragraph.title, source=key)
+        for place, sentence in enumerate(paragraph.sentences)
     ]
-    return dataset_of(name, "pooled", cases, paragraphs=pool)
 
 
 def _case(question: Question, items: tuple[Item, ...], gold: Sequence[str], pool: str = "") -> Case:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pydantic import Field, JsonValue, ValidationError
 
+from ctxeng.chunks.named import ranker_named, reward_named, selector_named
+from ctxeng.chunks.selectors.mcts import SEARCH
 from ctxeng.errors import BadInput, UnknownName
 from ctxeng.message import Value
-from ctxeng.tokens import Counter, Estimate, tiktoken_counter
+from ctxeng.retrieval.embed import Embedder
+from ctxeng.tokens import Counter, Estimate, tiktoken_counter, tokenizer_counter
 from ctxeng_evals.case import Subject
 from ctxeng_evals.plan import Column
+from ctxeng_evals.subjects.chunks import ChunksSubject
 from ctxeng_evals.subjects.function import function_subject, peer_subject
 from ctxeng_evals.subjects.select import METHODS, Select
 from ctxeng_evals.subjects.source import SOURCES, SourceSubject
@@ -29,6 +33,19 @@ class SelectOptions(Value):
     count: int | None = Field(default=None, ge=0)
     per_cost: float = 0.0
     titles: bool = True
+    titles_cost: bool = False
+
+
+class ChunksOptions(Value):
+    """Options of `chunks`; `model` is a re-ranker's file, in which {dataset} stands for the column's."""
+
+    budget: int = Field(ge=0)
+    rank: str = "learned"
+    reward: str = "additive"
+    model: str = ""
+    encoder: bool = True
+    titles_cost: bool = True
+    iterations: int = Field(default=200, ge=1)
 
 
 class SourceOptions(Value):
@@ -65,6 +82,8 @@ class Builder:
                     raise UnknownName("selection", spec.select, list(METHODS))
                 chosen = _checked(SelectOptions, options, column).model_dump()
                 return Select(spec.select, self.counter, seed=self.suite.seed, **chosen)  # type: ignore[arg-type]
+            case "chunks":
+                return self._chunks(spec.chunks, column, _checked(ChunksOptions, options, column))
             case "source":
                 if spec.source not in SOURCES:
                     raise UnknownName("source", spec.source, list(SOURCES))
@@ -76,6 +95,14 @@ class Builder:
                 return function_subject(spec.python, self.folder, options)
             case _:
                 return peer_subject(spec.peer, self.folder, options)
+
+    def _chunks(self, name: str, column: Column, given: ChunksOptions) -> Subject:
+        model = given.model.replace("{dataset}", column.dataset.partition("-")[0])
+        ranker = ranker_named(given.rank, self.folder / model if model else None)
+        search = replace(SEARCH, iterations=given.iterations, seed=self.suite.seed)
+        selector = selector_named(name, reward_named(given.reward), search)
+        encoder = Embedder() if given.encoder else None
+        return ChunksSubject(ranker, selector, self.counter, given.budget, encoder, titles=given.titles_cost)
 
     def _app(self, spec: SubjectSpec, column: Column, options: Mapping[str, Any]) -> Subject:
         from ctxeng_evals.subjects.app import AppSubject  # noqa: PLC0415 - langgraph takes seconds
@@ -99,6 +126,8 @@ class Builder:
         """What counts tokens in this suite. Raises BadInput where its vocabulary is not on this machine."""
         if self.suite.counter == "estimate":
             return Estimate()
+        if self.suite.counter == "minilm":
+            return tokenizer_counter(Embedder().tokenizer_path)
         found = tiktoken_counter(self.suite.counter)
         if found is None:
             raise BadInput(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,11 +42,7 @@ def asked(case: Case, dataset: Dataset) -> Asked:
         query=user(case.question),
         system=case.system,
         history=_history(items),
-        chunks=tuple(
-            Chunk(id=item.id, text=item.body, source=item.source, title=item.title)
-            for item in items
-            if item.kind in {"chunk", "entry"}
-        ),
+        chunks=tuple(as_chunks(item for item in items if item.kind in {"chunk", "entry"})),
         tools=tuple(tool for tool, _ in tools.values()),
         scope=Scope(session=case.group),
     )
@@ -54,6 +50,11 @@ def asked(case: Case, dataset: Dataset) -> Asked:
     if case.choices:
         want = Choices(options=tuple(Choice(value=value) for value in case.choices))
     return Asked(request, want, item_of)
+
+
+def as_chunks(items: Iterable[Item]) -> list[Chunk]:
+    """The items as chunks of the same ids."""
+    return [Chunk(id=item.id, text=item.body, source=item.source, title=item.title) for item in items]
 
 
 def as_tool(item: Item) -> Tool:

@@ -38,7 +38,8 @@ class Select:
 
     `budget` is in tokens as `counter` counts them, `count` in items; without either, everything is taken.
     Scores are divided by tokens ** `per_cost`, which helps where lengths differ by ten times and more.
-    `titles` puts an item's title before its text for searching. oracle takes the gold first: a ceiling.
+    `titles` puts an item's title before its text for searching; with `titles_cost` it costs its tokens, once
+    for each source. oracle takes the gold first: a ceiling.
     """
 
     method: Method
@@ -47,6 +48,7 @@ class Select:
     count: int | None = None
     per_cost: float = 0.0
     titles: bool = True
+    titles_cost: bool = False
     seed: int = 0
     encoder: Embedder = Embedder()
     sequential: bool = False
@@ -65,15 +67,20 @@ class Select:
         """The window of those items that fit, in this order."""
         left = self.budget if self.budget is not None else None
         chosen: list[Piece] = []
+        titled: set[tuple[str, str]] = set()
         for place in order:
             if self.count is not None and len(chosen) >= self.count:
                 break
             item = items[place]
             tokens = self.cost(item)
+            frame = (item.source, item.title)
+            if self.titles_cost and item.title and frame not in titled:
+                tokens += self.counter.count(item.title) + 1
             if left is not None:
                 if tokens > left:
                     continue
                 left -= tokens
+            titled.add(frame)
             chosen.append(Piece(source=self.method, kind=item.kind, ref=item.id, tokens=tokens))
         return Outcome(selected=tuple(piece.ref for piece in chosen), window=tuple(chosen))
 

@@ -7,16 +7,21 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ctxeng import render
-from ctxeng.chunks.given import GivenChunks
+from ctxeng.chunks.rank.rankers import BridgingRanker
+from ctxeng.chunks.selector import ChunkSelector
+from ctxeng.chunks.source import ChunkSource
 from ctxeng.memory.recent import RecentHistory
 from ctxeng.protocols import Allowance, Source
+from ctxeng.retrieval.embed import Embedder
 from ctxeng.tokens import Counter
 from ctxeng.tools.given import GivenTools
+from ctxeng.turn import Chunk, Section
 from ctxeng_evals.case import Case, Dataset, Outcome, Piece, Solver
 from ctxeng_evals.subjects.requests import Asked, asked
 
 SOURCES: Mapping[str, Source] = {
-    "chunks": GivenChunks(),
+    # nothing trained: the re-ranker that ships has seen the data sets that suites are made of
+    "chunks": ChunkSource(ChunkSelector(BridgingRanker(), encoder=Embedder(), unit="chunk")),
     "memory": RecentHistory(),
     "tools": GivenTools(),
 }
@@ -42,11 +47,17 @@ class SourceSubject:
                 Piece(
                     source=self.source,
                     kind=section.kind,
-                    ref=given.item_of.get(section.ref, ""),
-                    tokens=section.tokens,
+                    ref=given.item_of.get(ref, ""),
+                    tokens=0 if place else section.tokens,  # a joined section's tokens stand with its first
                 )
                 for section in source.gather(given.request, allowance)
+                for place, ref in enumerate(_refs(section))
             ]
             return Outcome(selected=tuple(p.ref for p in pieces if p.ref), window=tuple(pieces))
 
         return solve
+
+
+def _refs(section: Section) -> tuple[str, ...]:
+    """What the section shows: the chunks it was joined from, or itself."""
+    return section.body.parts if isinstance(section.body, Chunk) and section.body.parts else (section.ref,)

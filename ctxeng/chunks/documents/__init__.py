@@ -1,0 +1,1 @@
+"""Files as documents: what is read, and how each format becomes text."""

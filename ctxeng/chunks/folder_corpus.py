@@ -1,0 +1,101 @@
+"""A corpus kept in step with files: what changed is read anew at opening, nothing else is encoded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ctxeng.chunks.corpus import Corpus, Synced
+from ctxeng.chunks.documents.document import Document
+from ctxeng.chunks.documents.folder import OnSkip, read_folder
+from ctxeng.chunks.documents.read import read_documents
+from ctxeng.chunks.split.names import splitter
+from ctxeng.chunks.split.piece import LIMIT
+from ctxeng.errors import BadInput, StoreLocked
+from ctxeng.extras import installed
+from ctxeng.retrieval.embed import TextEncoder
+from ctxeng.retrieval.index import Index
+from ctxeng.retrieval.vectors import ExactVectors
+from ctxeng.storage.atomic import write_atomic
+
+logger = logging.getLogger(__name__)
+
+_STAMP = "files.json"
+
+
+@dataclass(frozen=True)
+class FolderCorpus:
+    """Files and folders of documents, how they are split, and the folder their index is in.
+
+    `index` None keeps it in memory: vectors come from the embedder's cache, so that only time is lost. Where
+    another process has the index, this one makes its own in memory and says so.
+    """
+
+    paths: Sequence[Path]
+    split: str = "auto"
+    limit: int = LIMIT
+    index: Path | None = None
+    encoder: TextEncoder | None = None
+    on_skip: OnSkip | None = field(default=None, compare=False)
+
+    def open(self) -> Corpus:
+        """The corpus, up to date. Raises BadInput for a path that is not there, or holds no document."""
+        corpus = Corpus(self._index())
+        stamp = self._stamp()
+        kept = self.index / _STAMP if self.index and corpus.index.folder else None
+        if kept is None or not kept.is_file() or kept.read_text(encoding="utf-8") != stamp:
+            self.sync(corpus)
+            if kept is not None:
+                write_atomic(kept, stamp)
+        return corpus
+
+    def sync(self, corpus: Corpus) -> Synced:
+        """Bring it up to date whatever the files' dates say."""
+        found = corpus.sync(self.documents(), splitter(self.split, self.limit, encoder=self.encoder))
+        if not found.documents:
+            raise BadInput(f"no documents in {', '.join(map(str, self.paths))}")
+        logger.info("documents: %s", found)
+        return found
+
+    def documents(self) -> Iterator[Document]:
+        """All documents; those of a second path with a source that the first has too are named by both."""
+        taken: set[str] = set()
+        for path in self.paths:
+            if not path.exists():
+                raise BadInput(f"{path}: there is no such file or folder")
+            found = read_folder(path, on_skip=self.on_skip) if path.is_dir() else read_documents(path)
+            for document in found:
+                source = document.source
+                if source in taken:
+                    source = f"{path.as_posix()}/{source}" if path.is_dir() else path.as_posix()
+                taken.add(source)
+                yield document.model_copy(update={"source": source})
+
+    def _index(self) -> Index:
+        if self.index is None:
+            return Index(embedder=self.encoder)
+        has_chroma = installed("chromadb")
+        exact = ExactVectors(self.encoder.name, self.encoder.dim) if self.encoder and not has_chroma else None
+        try:
+            return Index(self.index, self.encoder, exact)
+        except StoreLocked:
+            logger.warning(
+                "another process has the index in %s; this one makes its own in memory", self.index
+            )
+            return Index(embedder=self.encoder)
+
+    def _stamp(self) -> str:
+        """Names, sizes and dates of the files, and how they are split: equal stamps, equal chunks."""
+        files = [
+            [str(file), file.stat().st_size, file.stat().st_mtime_ns]
+            for path in self.paths
+            for file in (sorted(path.rglob("*")) if path.is_dir() else [path])
+            if file.is_file()
+        ]
+        encoder = self.encoder.name if self.encoder is not None and self.split == "semantic" else ""
+        seen = json.dumps([self.split, self.limit, encoder, files])
+        return json.dumps({"seen": hashlib.sha256(seen.encode()).hexdigest(), "files": len(files)})

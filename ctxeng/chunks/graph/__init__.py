@@ -1,0 +1,1 @@
+"""Graph retrieval: entities, the statements that join them, and the part of them that a question needs."""

@@ -1,0 +1,1 @@
+"""How relevant each chunk is to a question, also through other chunks."""

@@ -1,0 +1,1 @@
+"""What sets of chunks are worth: rules that selectors maximise."""

@@ -1,0 +1,1 @@
+"""Ways of choosing chunks under a token budget."""

@@ -1,0 +1,1 @@
+"""Search over states that somebody else can extend and score."""
