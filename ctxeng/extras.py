@@ -23,7 +23,6 @@ EXTRAS = {
     "jinja2": "evals",
     "ray": "ray",
     "chromadb": "vectors",
-    "model2vec": "onbox",
     "pypdf": "docs",
     "selectolax": "docs",
     "markdown_it": "docs",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -39,8 +40,15 @@ class Pool:
 
     def price(self, chosen: Sequence[int]) -> int:
         """Tokens of these chunks and of the frames they need."""
-        places = np.asarray(chosen, dtype=np.int64)
-        return int(self.costs[places].sum() + self.frames[np.unique(self.groups[places])].sum())
+        # plain numbers: sets are small and priced often, and arrays of ten are slower than a loop
+        costs, groups, frames = self._numbers
+        return sum(costs[place] for place in chosen) + sum(
+            frames[group] for group in {groups[place] for place in chosen}
+        )
+
+    @cached_property
+    def _numbers(self) -> tuple[list[int], list[int], list[int]]:
+        return self.costs.tolist(), self.groups.tolist(), self.frames.tolist()
 
     def added(self, chosen: Sequence[int]) -> NDArray[np.int64]:
         """What each chunk would cost on top of those chosen: (N,); frames that are open cost nothing."""

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 BENCHES = {
     "playbook": "one delta, opening, retrieving, prompt kept after a learning step",
     "orchestrator": "cost of a turn above bare LangGraph nodes, checkpoint bytes",
+    "selection": "chunk selectors against brute force, never over budget, milliseconds",
+    "retrieval": "adding to, asking and opening a hybrid index of 100,000 chunks, beside brute force",
+    "conformal": "coverage of a calibrated threshold on held-out questions (needs the data folder)",
+    "graph": "Steiner trees and pruning beside the most similar statements, at equal tokens",
     "collapse": "lessons that survive a real log of rewriting (needs the data folder)",
     "faults": "8 processes writing to one playbook, kill -9 while learning",
     "runner": "cost of an evaluation's runner a case, memory, kill -9, processes and Ray",

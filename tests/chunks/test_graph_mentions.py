@@ -94,6 +94,11 @@ def test_chunks_of_one_title_are_one_entity_and_equal_sentences_one_statement():
     assert sorted(s.sources for s in graph.statements) == [("a", "c"), ("b",)]
 
 
+def test_two_spellings_of_a_title_are_no_two_things():
+    graph = co_mentions([chunk("A town.", "Kelso"), chunk("Old.", "KELSO"), chunk("She left Kelso.", "Ida")])
+    assert ("Ida", "mentions", "Kelso") in said(graph)
+
+
 def test_a_long_list_of_names_is_not_joined_pair_by_pair():
     names = [f"{chr(65 + number)}nn Smithson" for number in range(16)]
     graph = co_mentions([chunk(", ".join(names) + ".", name=name) for name in "ab"])

@@ -8,7 +8,7 @@ from ctxeng.chunks.iterate.base import Work, extended, interleaved, rows, within
 from ctxeng.chunks.iterate.ext_agents import ExtAgents
 from ctxeng.chunks.iterate.meter import CapReached, Metered
 from ctxeng.chunks.iterate.named import STEPS, prepare_named
-from ctxeng.errors import BadInput, ModelError, UnknownName
+from ctxeng.errors import BadInput, Cancelled, ModelError, UnknownName
 from ctxeng.models.roles import RoleModels
 from ctxeng.models.scripted import ScriptedModel
 from ctxeng.text.prompts import Prompts
@@ -89,8 +89,13 @@ SHAPES = {
 @settings(max_examples=12, deadline=None)
 @given(data=st.data())
 def test_nonsense_in_the_right_form_loses_no_chunk_and_no_cent(name, data):
-    reply = json.dumps(data.draw(SHAPES[name]))
-    model, bill = billing(lambda *_: reply)
+    reply, verdict = data.draw(SHAPES[name]), {"sufficient": data.draw(st.booleans())}
+
+    def nonsense(context, ask):
+        judged = name == "ext_agents" and "<known>" not in context.sections[0].body.text
+        return json.dumps(verdict if judged else reply)
+
+    model, bill = billing(nonsense)
     request = Request(query=user(QUESTION), chunks=CHUNKS)
     prepared, usage = small(name).prepare(request, RoleModels(model))
     own = {chunk.id: chunk for chunk in CHUNKS}
@@ -114,6 +119,13 @@ def test_a_failing_model_leaves_plain_retrieval_and_a_warning(name, caplog):
     assert usage == Usage()
     assert traces[0].stopped == "failed"
     assert "no more credit" in caplog.text
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_cancelled_call_cancels_the_step(name):
+    request = Request(query=user(QUESTION), chunks=CHUNKS)
+    with pytest.raises(Cancelled):
+        small(name).prepare(request, RoleModels(ScriptedModel([Cancelled("enough")] * len(CHUNKS))))
 
 
 @pytest.mark.parametrize("name", STEPS)

@@ -132,17 +132,19 @@ def far_apart(window):
 def test_ext_agents_answers_from_two_parts_of_an_input_of_ten_windows():
     model, traces = reader(window=2_400), []
     step = ExtAgents(reply=300, on_trace=traces.append)
-    request, usage = prepared(step, model, far_apart(model.window))
-    trace = traces[0]
-    assert [c.text for c in request.chunks] == [
+    chunks = far_apart(model.window)
+    request, usage = prepared(step, model, chunks)
+    trace, facts = traces[0], request.chunks[:2]
+    assert [c.text for c in facts] == [
         "Blue Harbour was directed by Ida Marsh.",
         "Ida Marsh was born in Kelso.",
     ]
-    assert [(c.source, c.parts, c.trust) for c in request.chunks] == [
+    assert [(c.source, c.parts, c.trust) for c in facts] == [
         ("films.txt", ("film",), "untrusted"),
         ("lives.txt", ("life",), "untrusted"),
     ]
-    assert FILM.text[request.chunks[0].start : request.chunks[0].end] == request.chunks[0].text
+    assert FILM.text[facts[0].start : facts[0].end] == facts[0].text
+    assert request.chunks[2:] == chunks
     assert trace.stopped == "enough"
     assert trace.read == (trace.parts, trace.parts)  # the second fact is known as one in the second round
     assert trace.prefixes == (1, 1, 2)
@@ -180,7 +182,8 @@ def test_ext_agents_stops_at_the_first_prefix_that_suffices():
     step = ExtAgents(part_tokens=500, on_trace=traces.append)
     request, _ = prepared(step, ScriptedModel(reply), NOISE[:2])
     assert traces[0].prefixes == (1, 2, 4)
-    assert [chunk.text for chunk in request.chunks] == ["8 is so", "8 is so", "7 is so", "7 is so"]
+    assert [chunk.text for chunk in request.chunks[:4]] == ["8 is so", "8 is so", "7 is so", "7 is so"]
+    assert request.chunks[4:] == NOISE[:2]
     assert len(traces[0].extracts) == 18
 
 

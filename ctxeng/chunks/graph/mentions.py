@@ -60,9 +60,12 @@ class _Known:
     def of(cls, chunks: Sequence[Chunk], found: Sequence[_Sentence], least: int) -> _Known:
         """Titles, then capitalised names that so many sentences say and that are no title's already."""
         known = cls()
-        for title in dict.fromkeys(chunk.title.strip() for chunk in chunks):
+        titles: dict[str, str] = {}
+        for title in (chunk.title.strip() for chunk in chunks):
             if title:
-                known._add(title, short_name(title))
+                titles.setdefault(key_of(title), title)  # two spellings are one thing
+        for title in titles.values():
+            known._add(title, short_name(title))
         for name in _frequent(found, least):
             if not known.names.owned(name):
                 known._add(name, name, capital=True)

@@ -13,7 +13,7 @@ from pydantic import JsonValue, TypeAdapter
 
 from ctxeng.chunks.closest import Closest
 from ctxeng.chunks.iterate.meter import CapReached, Metered
-from ctxeng.errors import BadInput, ModelError
+from ctxeng.errors import BadInput, Cancelled, ModelError
 from ctxeng.protocols import Models
 from ctxeng.text.prompts import Prompts
 from ctxeng.text.replies import ask_json
@@ -120,11 +120,16 @@ class Work:
 def reply(
     model: Metered, call: tuple[Context, Ask], form: TypeAdapter[T], method: str
 ) -> tuple[T | None, Stop | None]:
-    """What the model replies; or None and why, since a turn goes on without what could not be found out."""
+    """What the model replies; or None and why, since a turn goes on without what could not be found out.
+
+    Raises Cancelled, which is no failure.
+    """
     try:
         return ask_json(model, *call, form, method)[0], None
     except CapReached:
         return None, "cap"
+    except Cancelled:
+        raise
     except ModelError as error:
         logger.warning("%s: %s; the turn goes on with what was found so far", method, error)
         return None, "failed"

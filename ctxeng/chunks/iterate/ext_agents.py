@@ -65,9 +65,9 @@ class ExtAgents:
     the model must allow. What they extract is sorted by their own scores; a reasoning call is shown the best
     1, 2, 4, 8 ... until it can answer; if it never can, all parts are read again with the extracts beside.
 
-    Where it can, those extracts take the place of the request's chunks: beside them a selector would choose
-    by likeness to the question again, and pass over the second fact of two. Otherwise all extracts stand in
-    front of the chunks. An input that fits one part is left as it is, and no call is made.
+    Where it can, those extracts stand in front of the request's chunks, otherwise all that were made; what a
+    search found for a request without chunks is added behind only where they do not suffice. An input that
+    fits one part is left as it is, and no call is made.
     """
 
     search: Search | None = None
@@ -85,7 +85,7 @@ class ExtAgents:
         at_least(_SMALLEST, part_tokens=self.part_tokens)
 
     def prepare(self, request: Request, models: Models) -> tuple[Request, Usage]:
-        """The request with extracts, best first, in place of its chunks or in front of them."""
+        """The request with extracts, best first, in front of its chunks."""
         work = opened("ext_agents", request, models, self.search, self.cap, self.prompts, self.reply)
         if work is None:
             return request, Usage()
@@ -94,11 +94,8 @@ class ExtAgents:
         enough = reading.run()
         if self.on_trace is not None:
             self.on_trace(reading.trace())
-        if enough:
-            return request.model_copy(update={"chunks": tuple(enough)}), work.model.usage
-        return extended(
-            request, reading.best if request.chunks else (*reading.best, *given)
-        ), work.model.usage
+        found = enough or (*reading.best, *(() if request.chunks else given))
+        return extended(request, found), work.model.usage
 
 
 @dataclass

@@ -71,6 +71,7 @@ def pruning(
         ("one hop, the paper's thresholds", single, Prune()),
         ("one hop, floor .3", single, Prune(floor=0.3)),
         ("all questions, 3 hops, floor .2, percentile 50", asked, Prune(percentile=50, floor=0.2, hops=3)),
+        ("all questions, 3 hops, floor 0, percentile 25, no cap", asked, Prune(25, 0, _ENOUGH, hops=3)),
     ):
         pruned = GraphSource(graph, encoder, "prune", prune=prune)
         whole = GraphSource(graph, encoder, "prune", prune=_with_hops(everything, prune.hops))

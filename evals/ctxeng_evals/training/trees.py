@@ -21,6 +21,7 @@ OPTIONS = {
     "max_features": 0.3,
     "early_stopping": False,
 }
+_HIGHEST = 1e300  # JSON knows no infinity
 _DIGITS = 6  # of a leaf's value
 
 
@@ -61,8 +62,8 @@ def _written(learner: Any) -> Forest:
         start=float(np.ravel(learner._baseline_prediction)[0]),  # noqa: SLF001 - as above
         roots=tuple(starts[:-1].tolist()),
         feature=tuple(np.where(leaf, -1, nodes["feature_idx"]).tolist()),
-        # exact: a threshold may be a value that rows have
-        threshold=tuple(np.where(leaf, 0.0, nodes["num_threshold"]).tolist()),
+        # exact: a threshold may be a value that rows have; infinite where only missing values go right
+        threshold=tuple(np.where(leaf, 0.0, np.minimum(nodes["num_threshold"], _HIGHEST)).tolist()),
         left=tuple(np.where(leaf, 0, nodes["left"] + base).tolist()),
         right=tuple(np.where(leaf, 0, nodes["right"] + base).tolist()),
         missing_left=tuple(np.where(leaf, 0, nodes["missing_go_to_left"]).astype(int).tolist()),
