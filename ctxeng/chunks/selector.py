@@ -66,7 +66,10 @@ class ChunkSelector:
 
     def choose(self, query: str, chunks: Sequence[Chunk], tokens: int, price: Price) -> Choice:
         """The same, with what it was chosen from: for explanations."""
-        pool = self.pool(query, chunks, price)
+        return self.take(self.pool(query, chunks, price), tokens, price)
+
+    def take(self, pool: Pool, tokens: int, price: Price) -> Choice:
+        """The same out of a pool at hand: one ranking serves several budgets and selectors."""
         pool = narrowed(pool, self._worth_comparing(pool, tokens))
         selection = self.selector.select(pool, tokens)
         while True:

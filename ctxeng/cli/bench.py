@@ -19,6 +19,7 @@ BENCHES = {
     "playbook": "one delta, opening, retrieving, prompt kept after a learning step",
     "orchestrator": "cost of a turn above bare LangGraph nodes, checkpoint bytes",
     "selection": "chunk selectors against brute force, never over budget, milliseconds",
+    "search": "searches over one reward on real questions: reward, calls, gold (needs the data folder)",
     "retrieval": "adding to, asking and opening a hybrid index of 100,000 chunks, beside brute force",
     "conformal": "coverage of a calibrated threshold on held-out questions (needs the data folder)",
     "graph": "Steiner trees and pruning beside the most similar statements, at equal tokens",

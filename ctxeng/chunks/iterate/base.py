@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import zip_longest
 from typing import Literal, TypeVar
 
@@ -157,9 +158,9 @@ def opened(
 
 
 def within(chunks: Sequence[Chunk]) -> Search:
-    """A search of these chunks."""
-    closest = Closest(chunks)
-    return lambda question, k: closest.near(question)[:k]
+    """A search of these chunks, which are indexed when it is first used."""
+    closest = cache(lambda: Closest(chunks))
+    return lambda question, k: closest().near(question)[:k]
 
 
 def rows(chunks: Sequence[Chunk]) -> str:

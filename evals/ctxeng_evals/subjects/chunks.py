@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from ctxeng.chunks.closest import Closest
-from ctxeng.chunks.pool import Selector
+from ctxeng.chunks.pool import Pool, Selector
 from ctxeng.chunks.rank.rankers import Ranker
 from ctxeng.chunks.selector import ChunkSelector
 from ctxeng.retrieval.embed import TextEncoder
@@ -13,6 +14,11 @@ from ctxeng.tokens import Counter
 from ctxeng.turn import Chunk
 from ctxeng_evals.case import Case, Dataset, Outcome, Piece, Solver
 from ctxeng_evals.subjects.requests import as_chunks
+
+# a case comes in all columns one after another: those of one ranker share its pool, which takes longest to
+# make; their times are therefore those of selection alone, but for the first
+_POOLS: dict[Hashable, Pool] = {}
+_KEPT = 32
 
 
 @dataclass(frozen=True)
@@ -37,9 +43,15 @@ class ChunksSubject:
         chooser = ChunkSelector(self.ranker, self.selector, self.order, self.encoder, unit="chunk")
 
         def solve(case: Case) -> Outcome:
-            shared = case.pool and not case.items
-            chunks = near[case.pool].near(case.question) if shared else as_chunks(dataset.items(case))
-            choice = chooser.choose(case.question, chunks, self.budget, self.price)
+            key = (self.ranker, self.encoder, self.counter.name, self.titles, dataset.name, case.id)
+            pool = _POOLS.get(key)
+            if pool is None:
+                shared = case.pool and not case.items
+                chunks = near[case.pool].near(case.question) if shared else as_chunks(dataset.items(case))
+                _POOLS[key] = pool = chooser.pool(case.question, chunks, self.price)
+                while len(_POOLS) > _KEPT:
+                    _POOLS.pop(next(iter(_POOLS)), None)
+            choice = chooser.take(pool, self.budget, self.price)
             chosen = [choice.pool.chunks[place] for place in choice.arranged]
             spent = 0
             pieces = []
