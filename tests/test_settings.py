@@ -47,7 +47,7 @@ def test_amounts_are_read_as_people_write_them(tmp_path):
         ("learning: {strategy: magic}", UnknownName, "known: ace, auto, onbox"),
         ("learning: {judge: jury}", UnknownName, "known: contains, exact, none, numeric, overlap"),
         ("models: {answer: gpt}", UnknownName, "known: .*<provider>/<model>"),
-        ("graph: {without: [answer]}", UnknownName, "known: act, chunks, memory"),
+        ("graph: {without: [answer]}", UnknownName, "known: act, chunks, graph, memory"),
         ("graph: {before: {act: a:b}}", UnknownName, "known: answer, assemble"),
         ("graph: {before: {answer: nowhere:f}}", UnknownName, "package.module:function"),
         ("a: [1\nb: 2", BadPlaybook, r"app.yaml:2:"),

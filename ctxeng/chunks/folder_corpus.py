@@ -44,17 +44,26 @@ class FolderCorpus:
 
     def open(self) -> Corpus:
         """The corpus, up to date. Raises BadInput for a path that is not there, or holds no document."""
+        return self.opened()[0]
+
+    def opened(self, *, again: bool = False) -> tuple[Corpus, Synced | None]:
+        """The same, and what changed: None where no file did. `again` reads them whatever their dates say."""
         corpus = Corpus(self._index())
         stamp = self._stamp()
         kept = self.index / _STAMP if self.index and corpus.index.folder else None
-        if kept is None or not kept.is_file() or kept.read_text(encoding="utf-8") != stamp:
-            self.sync(corpus)
-            if kept is not None:
-                write_atomic(kept, stamp)
-        return corpus
+        fresh = kept is not None and kept.is_file() and kept.read_text(encoding="utf-8") == stamp
+        if fresh and not again:
+            return corpus, None
+        try:
+            synced = self._sync(corpus)
+        except BaseException:
+            corpus.close()  # with the lock on its folder
+            raise
+        if kept is not None:
+            write_atomic(kept, stamp)
+        return corpus, synced
 
-    def sync(self, corpus: Corpus) -> Synced:
-        """Bring it up to date whatever the files' dates say."""
+    def _sync(self, corpus: Corpus) -> Synced:
         found = corpus.sync(self.documents(), splitter(self.split, self.limit, encoder=self.encoder))
         if not found.documents:
             raise BadInput(f"no documents in {', '.join(map(str, self.paths))}")

@@ -22,6 +22,7 @@ Price = Callable[[Chunk], int]  # tokens of a chunk as it will be shown, its fra
 
 _SHARED = 0.5  # what a rare name in common is as a link, against a title that is named
 _JOIN = " … "  # between sentences that something was left out between
+_NEAR = 2  # characters between neighbours: a blank line
 
 
 @dataclass(frozen=True)
@@ -150,9 +151,16 @@ def joined(chunks: Sequence[Chunk]) -> Chunk:
         return first
     text = first.text
     for before, chunk in pairwise(chunks):
-        left_out = before.end and chunk.start > before.end + 2
-        text += (_JOIN if left_out else " ") + chunk.text
+        text += _between(before, chunk) + chunk.text
     parts = tuple(part for chunk in chunks for part in (chunk.parts or (chunk.id,)))
     return first.model_copy(
         update={"id": name, "text": text, "end": max(first.end, last.end), "parts": parts}
     )
+
+
+def _between(before: Chunk, chunk: Chunk) -> str:
+    """What stands between two sentences: a sign that something is missing, a line break, or a space."""
+    gap = chunk.start - before.end if before.end else 1
+    if gap > _NEAR:
+        return _JOIN
+    return "\n" if gap == _NEAR or before.text.startswith("#") else " "

@@ -42,8 +42,9 @@ def index(docs: Docs = None, app_file: AppFile = None, as_json: JsonFlag = False
 
     skipped: list[tuple[str, str]] = []
     folder = replace(_corpus(_app(docs, app_file)), on_skip=lambda *each: skipped.append(each))
-    with _opened(folder) as corpus:
-        synced = folder.sync(corpus)
+    corpus, synced = folder.opened(again=True)
+    corpus.close()
+    assert synced is not None
     if as_json:
         emit({**vars(synced), "skipped": [{"path": path, "why": why} for path, why in skipped]})
         return

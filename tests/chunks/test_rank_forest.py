@@ -58,7 +58,12 @@ def test_it_says_what_scikit_learn_says(tmp_path):
     rows = draw.normal(size=(600, 5))
     rows[draw.random((600, 5)) < 0.2] = np.nan
     rows[:, 4] = np.where(draw.random(600) < 0.5, 1.0, np.nan)  # nothing but missing or not
-    gold = np.nan_to_num(rows[:, 0]) + np.nan_to_num(rows[:, 1]) * np.nan_to_num(rows[:, 2]) + np.isnan(rows[:, 4]) > 0.3
+    gold = (
+        np.nan_to_num(rows[:, 0])
+        + np.nan_to_num(rows[:, 1]) * np.nan_to_num(rows[:, 2])
+        + np.isnan(rows[:, 4])
+        > 0.3
+    )
     forest = trees.fitted(rows, gold, np.ones(600), seed=1)
     learner = sklearn.HistGradientBoostingClassifier(**trees.OPTIONS, random_state=1)
     learner.fit(rows, gold, sample_weight=np.ones(600))

@@ -30,7 +30,7 @@ def test_a_question_is_answered_from_a_folder_of_documents_and_the_window_shown(
     ran = cli("run", "When can books be returned?", "--doc", docs)
     assert ran.code == 0
     assert ran.out.startswith("Books can be returned within 30 days.\n")
-    assert "[returns.md#1]" in ran.out
+    assert "[returns.md#" in ran.out
     assert "← cited" in ran.out
     assert "that a prompt may have" in ran.out
 
@@ -39,14 +39,13 @@ def test_json_is_one_document_with_the_answer_and_every_section(cli, docs):
     ran = cli("run", "When can books be returned?", "--doc", docs, "--json", "--show-prompt")
     found = ran.json
     assert found["answer"] == "Books can be returned within 30 days."
-    assert found["cited"] == ["returns.md#1"]
+    (cited,) = found["cited"]
+    assert cited.startswith("returns.md#")
     window = found["window"]
     assert window["tokens"] == sum(window["spent"].values()) <= window["limit"]
-    assert {section["ref"] for section in window["sections"]} >= {
-        "returns.md#1",
-        "returns.md#2",
-        "hours.txt#1",
-    }
+    shown = [section["ref"] for section in window["sections"] if section["kind"] == "chunk"]
+    assert cited in shown
+    assert {ref.partition("#")[0] for ref in shown} == {"returns.md", "hours.txt"}
     assert "Gift cards" in found["prompt"]["messages"][-1]["content"]
 
 

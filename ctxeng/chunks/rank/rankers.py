@@ -60,6 +60,8 @@ class BridgingRanker:
 
     def rank(self, view: View) -> Floats:
         """(N,) relative to the best."""
+        if not view.texts:
+            return np.zeros(0)
         known = links(view)
         base = guess(view)
         total = (
