@@ -88,18 +88,16 @@ def _fill(box: _Box, node: Node[Any], way: tuple[Any, ...], limits: _Limits, lev
     moves, rewards = node.children.moves, node.children.rewards
     if not len(moves):
         return
-    visits, means = (node.visits, node.means) if node.span else ([1.0] * len(moves), rewards)
     ahead = list(moves).index(way[0]) if way else -1
     seen = [index for index in range(len(moves)) if box.found or index in node.nodes]
-    seen.sort(key=lambda index: (index != ahead, -visits[index], -rewards[index]))
+    seen.sort(key=lambda index: (index != ahead, -node.seen(index)[0], -rewards[index]))
     room = limits.width if level <= limits.depth else int(ahead >= 0)
     for index in seen[:room]:
         name, cost = limits.name(moves[index]), float(node.children.costs[index])
-        figures = (
-            f"n {visits[index]:.0f} · mean {means[index]:.3g} · reward {rewards[index]:.3g} · {cost:.0%}"
-        )
+        visits, mean = node.seen(index)
+        figures = f"n {visits:.0f} · mean {mean:.3g} · reward {rewards[index]:.3g} · {cost:.0%}"
         tip = (
-            f"{limits.text(moves[index])}\nvisits {visits[index]:.0f}, mean {means[index]:.4g}, "
+            f"{limits.text(moves[index])}\nvisits {visits:.0f}, mean {mean:.4g}, "
             f"reward {rewards[index]:.4g}, {cost:.1%} of the budget"
         )
         child = _Box(name, figures, tip, found=box.found and index == ahead)

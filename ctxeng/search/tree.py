@@ -104,7 +104,7 @@ class TreeSearch:
         )
 
 
-Path = list[tuple[Node[Move], int]]
+Path = list[tuple[Node[Move], int]]  # nodes, and the arm taken at each
 
 
 class _Tree(Generic[Move]):
@@ -133,10 +133,13 @@ class _Tree(Generic[Move]):
             index = list(node.children.moves).index(move)
             reward = float(node.children.rewards[index])
             self._lay_out(node)
-            node.admit(index)
-            path.append((node, index))
+            last = node.children.last
+            if place == len(seed) - 1 and last is not None and last[index]:
+                break  # nothing can follow it: it is scored, and never picked
+            arm = node.admit(index, float(node.children.costs[index]) * self.options.cost_weight)
+            path.append((node, arm))
             if place < len(seed) - 1:
-                node = self._child(node, index) or self.grow(path)
+                node = self._child(node, arm) or self.grow(path)
         return seed, reward
 
     def best_mean(self) -> tuple[tuple[Move, ...], float]:
@@ -146,7 +149,7 @@ class _Tree(Generic[Move]):
 
     def descend(self) -> Path[Move]:
         """The way to the next child to extend; empty when nothing is left to extend."""
-        node = self.root
+        node, weight = self.root, self.options.exploration * self.span
         path: Path[Move] = []
         while self.root.left:
             if node.span != self.span:
@@ -155,12 +158,13 @@ class _Tree(Generic[Move]):
                 if path:
                     node = path.pop()[0]  # which then finds this child done, and looks for another
                 continue
-            index = self._pick(node)
-            child = self._child(node, index)
+            # scaling the weights up by the range of rewards spares scaling every mean down by it
+            arm = node.best(weight * math.sqrt(math.log(node.count)))
+            child = node.nodes.get(node.arms[arm]) or self._child(node, arm)
             if child is not None and not child.left:
-                node.shut(index)
+                node.shut(arm)
                 continue
-            path.append((node, index))
+            path.append((node, arm))
             if child is None:
                 return path
             node = child
@@ -168,25 +172,23 @@ class _Tree(Generic[Move]):
 
     def grow(self, path: Path[Move]) -> Node[Move]:
         """Extend the child at the end of the path, and tell the nodes on it what was found."""
-        parent, index = path[-1]
+        parent, arm = path[-1]
+        index = parent.arms[arm]
         child = self._extended(parent.after(index), float(parent.children.rewards[index]))
         parent.nodes[index] = child
         self._back_up(path, child)
         return child
 
-    def _pick(self, node: Node[Move]) -> int:
-        # scaling the weights up by the range of rewards spares scaling every mean down by it
-        return node.best(self.options.exploration * self.span * math.sqrt(math.log(node.count)))
-
     def _lay_out(self, node: Node[Move]) -> None:
         """Fit a node to the range of rewards as it is now; once seeds are in, the range seldom changes."""
         if not node.span:
-            ties = self.draw.random(len(node.children.moves)) * _TIES
-            node.unfold(node.children.costs * self.options.cost_weight + ties)
+            ties = self.draw.random(min(node.width, len(node.children.moves))) * _TIES
+            node.unfold(self.options.cost_weight, ties.tolist())
         node.scale(self.span)
 
-    def _child(self, node: Node[Move], index: int) -> Node[Move] | None:
+    def _child(self, node: Node[Move], arm: int) -> Node[Move] | None:
         """The child as a node, also where another way led to it first; None if it was never extended."""
+        index = node.arms[arm]
         child = node.nodes.get(index)
         if child is None and self.keyed is not None:
             child = self.nodes.get(self.keyed.key(node.after(index)))
@@ -228,5 +230,5 @@ class _Tree(Generic[Move]):
             rewards = child.children.rewards
             count, total = 1, float(rewards[rewards.argmax()])
         child.note(count, total)
-        for node, index in path:
-            node.learn(index, count, total)
+        for node, arm in path:
+            node.learn(arm, count, total)

@@ -118,7 +118,7 @@ def test_every_child_counts_on_the_way_up_or_only_the_best_one():
     assert everything.root.total == pytest.approx(0.6 + 0.2 + 0.3)
     assert best.root.count == 1 + 1 + 1
     assert best.root.total == pytest.approx(0.6 + 0.3)
-    assert everything.root.visits.tolist() == best.root.visits.tolist() == [2, 1]
+    assert everything.root.visits == best.root.visits == [2, 1]
     assert everything.root.means[0] == pytest.approx((0.6 + 0.3) / 2)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -30,8 +31,13 @@ class AdditiveWorth:
 
     def of(self, chosen: Sequence[int]) -> float:
         """The worth of this set."""
-        return float(self.values[list(chosen)].sum()) if len(chosen) else 0.0
+        return sum(map(self._numbers.__getitem__, chosen), 0.0)
 
     def extend(self, chosen: Sequence[int]) -> Floats:
         """(N,): the worth with each chunk added."""
         return self.values + self.of(chosen)
+
+    @cached_property
+    def _numbers(self) -> list[float]:
+        numbers: list[float] = self.values.tolist()
+        return numbers  # sets are small: adding plain numbers is faster than an array's sum

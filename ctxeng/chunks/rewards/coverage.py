@@ -83,31 +83,37 @@ class CoverageWorth:
             alone: Floats = self.values + self.aspects @ self.weights
             return alone
         places = np.asarray(chosen, dtype=np.int64)
-        # ufunc.reduce spares the wrappers of max() and sum(), which take half of the time at this size
-        covered = np.maximum.reduce(self.aspects.take(places, axis=0), axis=0)
-        worth: Floats = np.maximum(self.aspects, covered) @ self.weights
+        aspects = self.aspects.shape[1]
+        gives, takes, rows = self._laid_out
+        # ufunc.reduce and take spare the wrappers of max(), sum() and indexing, most of the time at this size
+        reached = np.maximum.reduce(gives.take(places, axis=0), axis=0)  # (A + N,): by the set as it is
+        counted = np.concatenate((rows, places + aspects))  # every aspect, and the links to the members
+        grown = takes.take(counted, axis=0)  # (A + m, N): what each chunk would give to them
+        np.maximum(grown, reached.take(counted)[:, None], out=grown)
+        worth: Floats = np.add.reduce(grown, axis=0)
+        worth += reached[aspects:]  # the strongest link from the set to the one that is added
         worth += self.values
-        same = float(np.add.reduce(self.values.take(places)))
-        if self.links is not None:
-            worth += _bridged(self.links, self._back, places)
+        same = sum(map(self._numbers.__getitem__, chosen))
         if self.alike is not None:
             share = 2 / (len(places) * (len(places) + 1))  # one pair of those in the set that is extended
             near = np.add.reduce(self.alike.take(places, axis=0), axis=0)  # (N,): to all in the set together
-            worth -= near * share
             same -= float(np.add.reduce(near.take(places))) / 2 * share
+            near *= share
+            worth -= near
         worth += same
         return worth
 
     @cached_property
-    def _back(self) -> Floats:
-        """The links transposed and laid out anew, so that columns are taken as fast as rows."""
-        return np.ascontiguousarray(np.zeros((0, 0)) if self.links is None else self.links.T)
+    def _numbers(self) -> list[float]:
+        numbers: list[float] = self.values.tolist()
+        return numbers
 
+    @cached_property
+    def _laid_out(self) -> tuple[Floats, Floats, NDArray[np.int64]]:
+        """Weighted aspects and links side by side: by who gives (N, A + N), by who takes (A + N, N); rows.
 
-def _bridged(links: Floats, back: Floats, places: NDArray[np.int64]) -> Floats:
-    """(N,): the sum, over the set with each place added, of the strongest link from another member."""
-    reach = np.maximum.reduce(links.take(places, axis=0), axis=0)  # (N,): the strongest from the set to each
-    grown = np.maximum(back.take(places, axis=0), reach.take(places)[:, None])  # (m, N): to members, with it
-    worth: Floats = np.add.reduce(grown, axis=0)
-    worth += reach
-    return worth
+        Both are the best of a set's members, summed: over aspects for the one, over members for the other.
+        """
+        links = np.zeros((len(self.values),) * 2) if self.links is None else self.links
+        gives = np.hstack([self.aspects * self.weights, links])
+        return gives, np.ascontiguousarray(gives.T), np.arange(self.aspects.shape[1])

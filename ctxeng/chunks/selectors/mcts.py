@@ -54,29 +54,42 @@ class OrderedSets:
     worth: Worth
     pool: Pool
     tokens: int
-    known: dict[Chosen, tuple[int, NDArray[np.int64]]] = field(default_factory=dict)  # price, added
+    known: dict[Chosen, tuple[int, NDArray[np.int64]]] = field(default_factory=dict)
 
     def extend(self, state: Chosen) -> Extension[int]:
         """Every chunk that still fits, with what the set is then worth and its share of the budget."""
-        spent, added = self._prices(state)
-        fits = added <= self.tokens - spent
-        fits[list(state)] = False
-        moves = fits.nonzero()[0]
+        totals = self._prices(state)[1]
+        moves = (totals <= self.tokens).nonzero()[0]
         if not len(moves):
             return _END
-        prices = added[moves] + spent
+        prices = totals.take(moves)
         last = prices > self.tokens - self._cheapest  # whatever follows costs at least that
-        return Extension(moves.tolist(), self.worth.extend(state)[moves], prices / max(self.tokens, 1), last)
+        worths = self.worth.extend(state).take(moves)
+        return Extension(moves.tolist(), worths, prices / max(self.tokens, 1), last)
 
     @cached_property
     def _cheapest(self) -> int:
         return int(self.pool.costs.min())
 
     def _prices(self, state: Chosen) -> tuple[int, NDArray[np.int64]]:
-        """What the state costs, and what each chunk would cost on top."""
-        before = self.known.get(state[:-1]) if state else None
-        spent = before[0] + int(before[1][state[-1]]) if before else self.pool.price(state)
-        self.known[state] = found = spent, self.pool.added(state)
+        """What the state costs, and (N,) with each chunk added; those in it are out of reach.
+
+        Taken from the state one shorter: what the last chunk costs is added to all, less its frame for those
+        that share it, if it is the first there.
+        """
+        if state in self.known:
+            return self.known[state]
+        if not state:
+            found = 0, self.pool.added(())
+        else:
+            (before, totals), place = self._prices(state[:-1]), state[-1]
+            spent = int(totals[place])
+            totals = totals + (spent - before)
+            if frame := spent - before - int(self.pool.costs[place]):
+                totals[self.pool.groups == self.pool.groups[place]] -= frame
+            totals[place] = _OUT
+            found = spent, totals
+        self.known[state] = found
         return found
 
 
@@ -89,3 +102,4 @@ class Sets(OrderedSets):
 
 
 _END: Extension[int] = Extension((), np.empty(0), np.empty(0))
+_OUT = 1 << 40  # tokens: more than any budget
