@@ -17,6 +17,8 @@ from ctxeng.turn import (
     Scope,
     Section,
     SectionKind,
+    Step,
+    Tool,
     Truth,
     Turn,
     Usage,
@@ -132,6 +134,33 @@ class Model(Protocol):
 
     async def aanswer(self, context: Context, ask: Ask, on_event: OnEvent | None = None) -> Answer:
         """The same, awaited."""
+        ...
+
+
+@runtime_checkable
+class Managed(Protocol):
+    """A source that the model itself may change in the middle of a turn, by calls of its own tools.
+
+    What it shows from then on travels in `request.pinned`, so that a turn stays a value.
+    """
+
+    def meant(self, call: Call) -> Call:
+        """The call that is meant, where one call wraps another; its id stays."""
+        ...
+
+    def offered(self, name: str, request: Request) -> Tool | None:
+        """The source's tool of this name, if the model may call it in this turn."""
+        ...
+
+    def manage(self, call: Call, request: Request, beside: Sequence[Call]) -> Result | None:
+        """The result of a call by which the model manages this source; None where it is no such call.
+
+        `beside` are all calls of the same step, this one among them.
+        """
+        ...
+
+    def adjusted(self, request: Request, step: Step) -> tuple[Request, bool]:
+        """The request after the step's managing calls, and whether the window must be assembled anew."""
         ...
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Self
 
 from ctxeng.assemble import Assembler, step_sections
 from ctxeng.budget import Budget
 from ctxeng.errors import ContextOverflow, LoopSpent, WindowTooSmall
 from ctxeng.models.citations import CitationFilter, attribute
-from ctxeng.protocols import Event, Models, Observer, OnEvent, Prepare, Runner
+from ctxeng.protocols import Event, Managed, Models, Observer, OnEvent, Prepare, Runner
 from ctxeng.text.replies import parsed_or_none
 from ctxeng.turn import (
     Answer,
@@ -120,9 +121,22 @@ class Steps:
         """The same, awaited."""
         return _no_runner(call) if self.runner is None else await self.runner.arun(call, scope)
 
-    def append(self, context: Context, request: Request, ask: Ask, step: Step) -> Context:
-        """The window with a step behind the query; assembled anew once the loop reserve is spent."""
+    def append(self, context: Context, request: Request, ask: Ask, step: Step) -> tuple[Request, Context]:
+        """The request as the step left it, and the window with the step behind the query.
+
+        The window is assembled anew once the loop reserve is spent, or where the model changed what a
+        source shows.
+        """
         sections = step_sections(step.answer.message, step.results)
+        changed = False
+        for source in self.managed:
+            request, anew = source.adjusted(request, step)
+            changed = changed or anew
+        if changed:
+            return request, self.assemble(request, ask, [*context.of("step"), *sections])
+        return request, self._appended(context, request, ask, sections)
+
+    def _appended(self, context: Context, request: Request, ask: Ask, sections: Sequence[Section]) -> Context:
         try:
             return self.assembler.append(context, sections, self.models.role("answer"))
         except LoopSpent:
@@ -134,17 +148,36 @@ class Steps:
         order = dict.fromkeys(tool.name for tool in (*request.tools, *self.tools))
         return request.model_copy(update={"tools": tuple(tools[name] for name in order)})
 
+    @cached_property
+    def managed(self) -> tuple[Managed, ...]:
+        """The sources that the model may change."""
+        return tuple(s for s in self.assembler.sources.values() if isinstance(s, Managed))
+
+    def meant(self, call: Call) -> Call:
+        """The call that is meant, where a source wraps calls."""
+        for source in self.managed:
+            call = source.meant(call)
+        return call
+
+    def manage(self, call: Call, request: Request, beside: Sequence[Call]) -> Result | None:
+        """The result of a call by which the model manages a source; None where it is a tool's."""
+        found = (source.manage(call, request, beside) for source in self.managed)
+        return next((result for result in found if result is not None), None)
+
     def refusal(self, call: Call, request: Request) -> str:
         """Why a call is not run at all: the tool was not offered. Empty where it may be."""
-        return (
-            ""
-            if any(t.name == call.name for t in request.tools)
-            else f"no tool named {call.name!r} was offered"
-        )
+        return "" if self._offered(call, request) else f"no tool named {call.name!r} was offered"
 
     def needs_approval(self, call: Call, request: Request) -> bool:
         """Whether a person has to agree; a tool of the request cannot lift what the app demands."""
-        return any(tool.name == call.name and tool.needs_approval for tool in (*request.tools, *self.tools))
+        return any(tool.needs_approval for tool in self._offered(call, request))
+
+    def _offered(self, call: Call, request: Request) -> list[Tool]:
+        """All tools that go by the name of the call, as far as it may be called."""
+        own = [tool for tool in request.tools if tool.name == call.name]
+        found = [source.offered(call.name, request) for source in self.managed]
+        offered = [*own, *(tool for tool in found if tool is not None)]
+        return [*offered, *(t for t in self.tools if t.name == call.name)] if offered else []
 
     def hooked(self, node: str, value: Any) -> Any:
         """The value as the user's own nodes before this one leave it."""

@@ -110,7 +110,10 @@ class Scope(Value):
 
 
 class Request(Value):
-    """What the application asks. `shown` maps a source to the refs it showed last turn."""
+    """What the application asks. `shown` maps a source to the refs it showed last turn.
+
+    `pinned` maps a source to the refs that were chosen for this turn before assembly, or by the model.
+    """
 
     query: Message
     system: WellFormed = ""
@@ -120,6 +123,7 @@ class Request(Value):
     scope: Scope = Scope()
     agent: str = ""
     shown: dict[str, tuple[str, ...]] = {}
+    pinned: dict[str, tuple[str, ...]] = {}
 
     @field_validator("query")
     @classmethod

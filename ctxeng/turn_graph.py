@@ -29,8 +29,8 @@ def _collect(old: dict[str, str] | None, new: dict[str, str] | None) -> dict[str
 class TurnState(TypedDict, total=False):
     """A turn in progress as plain JSON; bodies are references. Few channels: each costs time at every node.
 
-    `given` has turn, ask, meta, and for one tool call `call`; `progress` has the references of request and
-    context, the steps so far, usage and, once it is made, the pending answer.
+    `given` has turn, ask, meta, and for one tool call `call` and the `answer` that makes it; `progress` has the
+    references of request and context, the steps so far, usage and, once it is made, the pending answer.
     """
 
     given: dict[str, Any]
@@ -115,14 +115,14 @@ class TurnGraph:
 
     def act(self, state: TurnState) -> TurnState:
         """One tool call; LangGraph keeps a finished task's result, so a resumed turn runs it once."""
-        call, request, refused = self._allowed(state)
-        result = refused or self.steps.run(call, request.scope)
+        call, request, known = self._allowed(state)
+        result = known or self.steps.run(call, request.scope)
         return {"results": {call.id: self.bodies.put(result)}}
 
     async def aact(self, state: TurnState) -> TurnState:
         """The same, awaited."""
-        call, request, refused = self._allowed(state)
-        result = refused or await self.steps.arun(call, request.scope)
+        call, request, known = self._allowed(state)
+        result = known or await self.steps.arun(call, request.scope)
         return {"results": {call.id: self.bodies.put(result)}}
 
     def append(self, state: TurnState) -> TurnState:
@@ -130,9 +130,11 @@ class TurnGraph:
         *earlier, last = state["progress"]["steps"]
         step = self._step(last["answer"], state["results"])
         context = self.bodies.get(state["progress"]["context"], Context)
-        grown = self.steps.append(context, self._request(state), _ask(state), step)
+        request, grown = self.steps.append(context, self._request(state), _ask(state), step)
         steps = [*earlier, {"answer": last["answer"], "results": state["results"]}]
-        update = _progress(state, context=self.bodies.put(grown), steps=steps)
+        update = _progress(
+            state, request=self.bodies.put(request), context=self.bodies.put(grown), steps=steps
+        )
         self._note(state, update)
         return {**update, "results": cast("dict[str, str]", None)}
 
@@ -192,19 +194,23 @@ class TurnGraph:
             usage=_plain(add_usage(usage, answer.usage)),
         )
         self._note(state, update)
-        return Command(update=update, goto=self._next(state, answer, len(steps)))
+        return Command(update=update, goto=self._next(state, answer, ref, len(steps)))
 
-    def _next(self, state: TurnState, answer: Answer, steps: int) -> Any:
+    def _next(self, state: TurnState, answer: Answer, ref: str, steps: int) -> Any:
         """One task per tool call, or the end of the turn."""
         if not answer.calls or "act" in self.without or steps > self.steps.max_steps:
             return END if "remember" in self.without else "remember"
         calls = [call.model_dump(mode="json") for call in answer.calls]
-        return [Send("act", {**state, "given": {**state["given"], "call": call}}) for call in calls]
+        given = {**state["given"], "answer": ref}
+        return [Send("act", {**state, "given": {**given, "call": call}}) for call in calls]
 
     def _allowed(self, state: TurnState) -> tuple[Call, Request, Result | None]:
-        """The call and, where a person refuses it, the result that says so."""
+        """The call and, where nothing has to be run for it, its result.
+
+        That is so where it is not allowed, where a person refuses it, or where it manages a source.
+        """
         given, request = state["given"], self._request(state)
-        call = Call.model_validate(given["call"])
+        call = self.steps.meant(Call.model_validate(given["call"]))
         if refusal := self.steps.refusal(call, request):
             return call, request, Result(call_id=call.id, text=refusal, is_error=True)
         if self.steps.needs_approval(call, request):
@@ -212,7 +218,8 @@ class TurnGraph:
             if decision is not True:
                 why = decision if isinstance(decision, str) else "a person refused this call"
                 return call, request, Result(call_id=call.id, text=why, is_error=True)
-        return call, request, None
+        beside = self.bodies.get(given["answer"], Answer).calls
+        return call, request, self.steps.manage(call, request, beside)
 
     def _note(self, state: TurnState, update: TurnState) -> None:
         if state["given"]["turn"] in self.latest:

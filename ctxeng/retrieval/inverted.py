@@ -19,7 +19,10 @@ from ctxeng.retrieval import words
 from ctxeng.retrieval.lexical import best
 
 _MADE = f"1 {words.VERSION} {Stemmer.version()}"  # the dump's form and what its terms were made with
+_REMEMBERED = 1_000_000  # weights, 12 MB
 _FEW = 1_000  # slots of removed texts that are not worth a compaction
+
+Weighed = tuple[NDArray[np.intp], NDArray[np.float32]]  # slots, and what a term adds to each
 
 
 def _postings() -> defaultdict[str, array[int]]:
@@ -47,6 +50,9 @@ class InvertedIndex:
     # term -> slot, count, slot, count ... by rising slot
     _postings: defaultdict[str, array[int]] = field(default_factory=_postings, init=False, repr=False)
 
+    _weighed: dict[str, Weighed] = field(default_factory=dict, init=False, repr=False)
+    _held: int = field(default=0, init=False, repr=False)  # weights remembered
+
     def __len__(self) -> int:
         return len(self._slots)
 
@@ -57,6 +63,7 @@ class InvertedIndex:
     def add(self, texts: Mapping[str, str]) -> None:
         """Take these texts in; a text whose id is there already takes the old one's place, at the end."""
         self.remove(list(texts))
+        self._forget_weights()
         for name, text in texts.items():
             counts = Counter(words.terms(text))
             slot, length = len(self._ids), counts.total()
@@ -73,6 +80,7 @@ class InvertedIndex:
         for name in ids:
             slot = self._slots.pop(name, None)
             if slot is not None:
+                self._forget_weights()
                 self._live[slot] = 0
                 self._terms -= int(self._lengths[slot])
         if len(self._ids) > 2 * len(self._slots) + _FEW:
@@ -81,18 +89,31 @@ class InvertedIndex:
     def scores(self, query: str) -> NDArray[np.float32]:
         """One score for each slot, 0 where the text shares no term with the query, or is gone."""
         found = np.zeros(len(self._ids), dtype=np.float32)
-        live = np.frombuffer(self._live, dtype=np.bool_)
-        lengths = np.frombuffer(self._lengths, dtype=np.float32)
-        average = self._terms / max(1, len(self._slots))
         for term in dict.fromkeys(words.terms(query)):  # each once, as in Lexical
-            if term not in self._postings:
-                continue
-            slots, counts = np.frombuffer(self._postings[term], dtype=np.uint32).reshape(-1, 2).T
-            there = live[slots]
-            slots, counts = slots[there], counts[there].astype(np.float32)
-            held = np.float32(self.k1) * (1 - self.b + self.b / max(average, 1e-9) * lengths[slots])
-            found[slots] += self._idf(len(slots)) * (counts / (counts + held))
+            if term in self._postings:
+                slots, weights = self._weighed.get(term) or self._weigh(term)
+                found[slots] += weights
         return found
+
+    def _weigh(self, term: str) -> Weighed:
+        """The slots of a term and what it adds to each; remembered until texts come or go."""
+        live = np.frombuffer(self._live, dtype=np.bool_)
+        pairs = np.frombuffer(self._postings[term], dtype=np.uint32).reshape(-1, 2)
+        pairs = pairs[live[pairs[:, 0]]]
+        slots, counts = pairs[:, 0].astype(np.intp), pairs[:, 1].astype(np.float32)
+        average = self._terms / max(1, len(self._slots))
+        lengths = np.frombuffer(self._lengths, dtype=np.float32)[slots]
+        held = np.float32(self.k1) * (1 - self.b + self.b / max(average, 1e-9) * lengths)
+        weights = (self._idf(len(slots)) * (counts / (counts + held))).astype(np.float32)
+        if self._held + len(slots) > _REMEMBERED:
+            self._forget_weights()
+        self._weighed[term] = found = slots, weights
+        self._held += len(slots)
+        return found
+
+    def _forget_weights(self) -> None:
+        self._weighed.clear()
+        self._held = 0
 
     def search(self, query: str, k: int) -> list[tuple[str, float]]:
         """The k best (id, score), best first, ties by arrival; texts that share no term are left out."""
@@ -135,6 +156,7 @@ class InvertedIndex:
         except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile):
             return False
         self._ids, self._live, self._lengths = ids, bytearray(live), array("f", lengths.tobytes())
+        self._forget_weights()
         self._slots = {name: slot for slot, name in enumerate(ids) if live[slot]}
         self._terms = int(lengths[np.frombuffer(live, dtype=np.bool_)].sum(dtype=np.float64))
         self._postings = _postings()
