@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -31,7 +31,8 @@ class Orchestrator:
 
     `log` keeps finished turns, `learning` is what feedback feeds; without it, feedback is an error.
     A `checkpointer` (LangGraph's) makes turns resumable and approvals possible across processes.
-    `without` removes nodes. Close it, or use it as a context manager: that commits the playbook.
+    `without` removes nodes. Close it, or use it as a context manager: that commits the playbook and calls what
+    is in `closing`.
 
     A turn's `parent` is the id of the turn before it: what that one showed is preferred, so that the
     prompt's beginning stays the same and the provider's cache holds. Turns of one `scope.session` in one
@@ -44,6 +45,7 @@ class Orchestrator:
     checkpointer: Any = None
     bodies: Bodies = field(default_factory=Bodies)
     without: frozenset[str] = frozenset()
+    closing: Sequence[Callable[[], None]] = ()
     _runs: TurnRuns = field(init=False, repr=False, compare=False)
     _lessons: list[LearnRuns] = field(default_factory=list, init=False, repr=False, compare=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
@@ -200,9 +202,11 @@ class Orchestrator:
         return self._runs.finished(state)
 
     def close(self) -> None:
-        """Commit the playbook's YAML."""
+        """Commit the playbook's YAML, and let go of tool servers."""
         if self.learning is not None:
             self.learning.store.close()
+        for close in self.closing:
+            close()
 
     def __enter__(self) -> Self:
         return self

@@ -34,11 +34,11 @@ from ctxeng.retrieval.hybrid import Hybrid
 from ctxeng.settings_chunks import LazyCorpus, chunk_source, lazy_corpus, retrieval_steps, statements
 from ctxeng.settings_models import build_model
 from ctxeng.settings_schema import ModelSettings, Settings
+from ctxeng.settings_tools import ToolKit
 from ctxeng.steps import HOOKED, REMOVABLE, Hook, Steps
 from ctxeng.storage.bodies import Bodies
 from ctxeng.storage.setaside import SetAside
 from ctxeng.text.prompts import Prompts
-from ctxeng.tools.given import GivenTools
 from ctxeng.turn import Tool
 
 if TYPE_CHECKING:
@@ -63,15 +63,6 @@ def read(path: Path) -> Settings:
         raise BadSettings("\n".join(faults(text, str(path), error))) from error
     _check(settings, path)
     return settings
-
-
-def json_schema() -> dict[str, Any]:
-    """JSON Schema of the file, for editors."""
-    schema = _with_short_models(Settings.model_json_schema())
-    properties = schema["$defs"]["ModelSettings"]["properties"]
-    many = properties["fallback"]
-    properties["fallback"] = {"anyOf": [many["items"], many]}
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
 @dataclass(frozen=True)
@@ -159,10 +150,13 @@ class App:
                 _budget(given, window, list(sources), self.path),
                 "\n\n".join(text for text in texts if text),
             ),
-            prepares=retrieval_steps(given.context.sources.chunks, self.corpus, self.prompts),
-            runner=self.runner,
+            prepares=(
+                *self.toolkit.prepares,
+                *retrieval_steps(given.context.sources.chunks, self.corpus, self.prompts),
+            ),
+            runner=self.toolkit.runner,
             tools=self.tools,
-            observers=(self.log, *self.observers),
+            observers=(self.log, *self.toolkit.observers, *self.observers),
             max_steps=given.graph.max_steps,
             cite=cite,
             hooks={
@@ -181,7 +175,7 @@ class App:
                 stickiness=given.playbook.stickiness,
                 candidates=given.playbook.candidates,
             ),
-            "tools": GivenTools(given.tools.count),
+            "tools": self.toolkit.source,
             "memory": RecentHistory(given.memory.count),
             "graph": statements(given.graph, self.path.parent, self.local_encoder),
             "chunks": chunk_source(given.chunks, self.path.parent, self.local_encoder, self.corpus),
@@ -192,6 +186,18 @@ class App:
         """The file's own documents, opened when they are first asked for."""
         return lazy_corpus(self.settings.context.sources.chunks, self.path.parent, self.local_encoder)
 
+    @cached_property
+    def toolkit(self) -> ToolKit:
+        """The file's tools, and what runs their calls; it has read what the log says of their use."""
+        given = self.settings.context.sources.tools
+        kit = ToolKit(
+            given, self.path.parent, self.local_encoder, os.environ, function_named, self.prompts, self.runner
+        )
+        if kit.tools is not None and isinstance(self.log, TurnLog):
+            for turn in self.log:
+                kit.tools.observe(turn)
+        return kit
+
     def orchestrator(self) -> Orchestrator:
         """The whole. Raises MissingExtra where langgraph is not installed."""
         needs("langgraph")
@@ -201,7 +207,10 @@ class App:
         # a turn that waits for approval, or for a restart, needs its bodies on disk as well
         kept = SetAside(self.path.parent / ".ctxeng" / "bodies") if self.checkpointer is not None else None
         bodies = Bodies(kept)
-        return Orchestrator(self.steps, self.log, self.learning, self.checkpointer, bodies, without)
+        closing = (self.toolkit.close,)
+        return Orchestrator(
+            self.steps, self.log, self.learning, self.checkpointer, bodies, without, closing
+        )
 
     def _model(self, given: ModelSettings) -> Model:
         """The model, or those of it and its fallbacks whose keys are here."""
@@ -264,17 +273,6 @@ def _check(settings: Settings, path: Path) -> None:
             raise UnknownName(f"node in graph.before of {path}", name, HOOKED)
 
 
-def _with_short_models(schema: Any) -> Any:
-    """The schema with a plain string allowed wherever a model is."""
-    if isinstance(schema, list):
-        return [_with_short_models(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if schema.get("$ref") == "#/$defs/ModelSettings":
-        return {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/ModelSettings"}]}
-    return {key: _with_short_models(value) for key, value in schema.items()}
-
-
 def _flattened(given: ModelSettings) -> list[ModelSettings]:
     """A fallback and its own fallbacks, in the order in which they are asked."""
     return [given, *(deeper for one in given.fallback for deeper in _flattened(one))]
@@ -285,7 +283,7 @@ def _budget(settings: Settings, window: int, names: Sequence[str], path: Path) -
     given = settings.context
     try:
         shares = {
-            name: Share(options.min, options.share, options.cap)
+            name: Share(options.min, options.share, options.most)
             for name, options in given.sources
             if name in names
         }

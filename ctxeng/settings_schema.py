@@ -2,68 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 
 from ctxeng.errors import BadInput
 from ctxeng.playbook.entry import Entry
 from ctxeng.protocols import ModelRole
+from ctxeng.settings_tool_schema import ToolSource
+from ctxeng.settings_types import Names, SourceSettings, Tokens
 from ctxeng.turn import Value
 
-_TOKENS = re.compile(r"(\d+(?:\.\d+)?)\s*([kKmM]?)")
 ENGINE_VERSION = 1
-
-
-def _tokens(value: Any) -> Any:
-    if isinstance(value, str) and (match := _TOKENS.fullmatch(value.strip())):
-        return int(float(match[1]) * {"": 1, "k": 1_000, "m": 1_000_000}[match[2].lower()])
-    return value
-
-
-def _percent(value: Any) -> Any:
-    if isinstance(value, str) and value.strip().endswith("%"):
-        return float(value.strip().removesuffix("%")) / 100
-    return value
-
-
-def _many(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
-Tokens = Annotated[
-    int,
-    BeforeValidator(_tokens),
-    Field(ge=0),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "integer", "minimum": 0},
-                {"type": "string", "pattern": r"^\d+(\.\d+)?\s*[kKmM]?$"},
-            ]
-        }
-    ),
-]
-Percent = Annotated[
-    float,
-    BeforeValidator(_percent),
-    Field(ge=0, le=1),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "number", "minimum": 0, "maximum": 1},
-                {"type": "string", "pattern": r"^\d+(\.\d+)?\s*%$"},
-            ]
-        }
-    ),
-]
-Names = Annotated[
-    tuple[str, ...],
-    BeforeValidator(_many),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
-]
 
 
 def _model(value: Any) -> Any:
@@ -116,25 +67,11 @@ class RoleSettings(Value):
         return {role: model for role, model in named.items() if model is not None}
 
 
-class SourceSettings(Value):
-    """What a source may spend: at least `min`, `share` of what is free, at most `cap` tokens."""
-
-    min: Tokens = 0
-    share: Percent | None = None
-    cap: Tokens | None = None
-
-
 class PlaybookSource(SourceSettings):
     """The playbook as a source."""
 
     stickiness: float = Field(default=0.25, ge=0)
     candidates: bool = True
-
-
-class ToolSource(SourceSettings):
-    """Tools as a source; `count` is the most that are shown."""
-
-    count: int = Field(default=128, ge=1)
 
 
 class MemorySource(SourceSettings):
@@ -269,3 +206,23 @@ def overridden(settings: Settings, options: Mapping[str, Any]) -> Settings:
         fault = error.errors()[0]
         where = ".".join(str(step) for step in fault["loc"])
         raise BadInput(f"{where}: {fault['msg']}, not {fault['input']!r}") from error
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of the file, for editors."""
+    schema = _with_short_models(Settings.model_json_schema())
+    properties = schema["$defs"]["ModelSettings"]["properties"]
+    many = properties["fallback"]
+    properties["fallback"] = {"anyOf": [many["items"], many]}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _with_short_models(schema: Any) -> Any:
+    """The schema with a plain string allowed wherever a model is."""
+    if isinstance(schema, list):
+        return [_with_short_models(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if schema.get("$ref") == "#/$defs/ModelSettings":
+        return {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/ModelSettings"}]}
+    return {key: _with_short_models(value) for key, value in schema.items()}

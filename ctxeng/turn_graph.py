@@ -29,8 +29,8 @@ def _collect(old: dict[str, str] | None, new: dict[str, str] | None) -> dict[str
 class TurnState(TypedDict, total=False):
     """A turn in progress as plain JSON; bodies are references. Few channels: each costs time at every node.
 
-    `given` has turn, ask, meta, and for one tool call `call` and the `answer` that makes it; `progress` has the
-    references of request and context, the steps so far, usage and, once it is made, the pending answer.
+    `given` has turn, ask, meta, and for one tool call `call` and the `answer` that makes it; `progress` has
+    the references of request and context, the steps so far, usage and, once it is made, the pending answer.
     """
 
     given: dict[str, Any]

@@ -9,7 +9,8 @@ from ctxeng.models.roles import Fallback
 from ctxeng.models.scripted import ScriptedModel
 from ctxeng.playbook.delta import Remove
 from ctxeng.retrieval.embed import HashingEmbedder
-from ctxeng.settings import App, json_schema, open_app, read
+from ctxeng.settings import App, open_app, read
+from ctxeng.settings_schema import json_schema
 from ctxeng.turn import Request, user
 
 

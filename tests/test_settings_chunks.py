@@ -8,7 +8,8 @@ from ctxeng.chunks.source import ChunkSource
 from ctxeng.errors import BadInput, BadSettings
 from ctxeng.models.scripted import ScriptedModel
 from ctxeng.retrieval.embed import HashingEmbedder
-from ctxeng.settings import json_schema, open_app
+from ctxeng.settings import open_app
+from ctxeng.settings_schema import json_schema
 from ctxeng.turn import Chunk
 
 YAML = """\

@@ -48,7 +48,7 @@ def schema() -> None:
 
     Example: [bold]ctxeng playbook schema > ctxeng.schema.json[/bold]
     """
-    from ctxeng.settings import json_schema  # noqa: PLC0415 - half a second
+    from ctxeng.settings_schema import json_schema  # noqa: PLC0415 - half a second
 
     emit(json_schema())
 

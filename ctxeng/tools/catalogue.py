@@ -114,7 +114,7 @@ class Catalogue:
             self._changed()
 
     def put_server(self, server: str, tools: Sequence[Tool]) -> None:
-        """Let this server have exactly these tools; those it no longer has go, the others keep their names."""
+        """Let this server have exactly these tools; others of its go, those that stay keep their names."""
         with self._lock:
             kept = {tool.name for tool in tools}
             gone = [

@@ -32,7 +32,7 @@ class Fitted:
     def sections(
         self, fixed: Sequence[Section], loaded: Sequence[Section], allowance: Allowance
     ) -> list[Section]:
-        """Both, priced, within the allowance; what does not fit even when trimmed goes, the last ones first."""
+        """Both, priced, within the allowance; what does not fit even when trimmed is left out."""
         found = [allowance.priced(section) for section in (*fixed, *loaded)]
         if _sum(found) <= allowance.tokens:
             return found

@@ -43,7 +43,7 @@ class SlidingWindow:
             raise BadInput(f"calm is {self.calm}; it is a share of the best score, between 0 and 1")
 
     def pruned(self, working: Working, ranked: Ranked, cap: int) -> Working:
-        """The set without what nobody needed for `window` turns; as it is while all that is needed is there."""
+        """The set without what nobody needed for `window` turns; unchanged while nothing is missing."""
         if not _missing(working, ranked, self.calm, cap):
             return working
         held = tuple(one for one in working.held if working.turn - one.needed < self.window)

@@ -1,4 +1,4 @@
-"""The steps before assembly that prune and search: by policy alone, or with a model that says what to look for."""
+"""The step before assembly that prunes and searches: by policy alone, or with a model that names needs."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ class Priors:
                     if tool in places:
                         found[places[tool]] += 2 * weight
             if asked is not None and near and matrix.shape[1]:
-                found += self._moved(asked, tools, places, matrix)
+                found += self._moved(asked, places, matrix)
         return found
 
     def together(self, called: Collection[str], tools: Sequence[str]) -> Floats:
@@ -128,7 +128,7 @@ class Priors:
         total = float(weights.sum()) or 1.0
         return [(name, float(weight) / total) for (name, _), weight in zip(pairs, weights, strict=True)]
 
-    def _moved(self, asked: Floats, tools: Sequence[str], places: dict[str, int], matrix: Floats) -> Floats:
+    def _moved(self, asked: Floats, places: dict[str, int], matrix: Floats) -> Floats:
         cosines = matrix @ asked
         for tool, total in self._sums.items():
             if tool in places:

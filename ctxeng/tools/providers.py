@@ -31,7 +31,7 @@ class Providers:
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
     def refresh(self) -> None:
-        """Bring the catalogue in step with every server whose tools have changed since; cheap where none has."""
+        """Bring the catalogue in step with the servers whose tools have changed; cheap where none has."""
         with self._lock:
             for server in self.servers:
                 self._read(server)

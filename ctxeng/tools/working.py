@@ -46,7 +46,7 @@ class Working(Value):
         return self if held == self.held else self.model_copy(update={"held": held})
 
     def used(self, names: Sequence[str]) -> Working:
-        """The same after these calls, in which tools that are not loaded may occur (a server of their own)."""
+        """The same after these calls; those of tools that are not loaded count as called, too."""
         counts = {name: names.count(name) for name in names}
         held = tuple(
             one.model_copy(update={"uses": one.uses + counts[one.name], "needed": self.turn})
