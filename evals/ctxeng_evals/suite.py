@@ -14,7 +14,7 @@ from ctxeng.playbook.yamlfile import faults, load
 from ctxeng_evals.tally import known_metric
 
 Options = dict[str, JsonValue]
-SUBJECT_KINDS = ("select", "chunks", "source", "app", "python", "peer")
+SUBJECT_KINDS = ("select", "chunks", "tools", "source", "app", "python", "peer")
 
 
 class DatasetSpec(Value):
@@ -40,13 +40,14 @@ class DatasetSpec(Value):
 
 
 class SubjectSpec(Value):
-    """What is evaluated: one of `select`, `chunks`, `source`, `app`, `python`, `peer`, with its options.
+    """What is evaluated: `select`, `chunks`, `tools`, `source`, `app`, `python` or `peer`, with its options.
 
     `sweep` replaces the suite's for this subject; `{}` takes it out of the sweep.
     """
 
     select: str = ""
     chunks: str = ""
+    tools: str = ""
     source: str = ""
     app: str = ""
     python: str = ""

@@ -15,14 +15,17 @@ from ctxeng.errors import BadInput, UnknownName
 from ctxeng.message import Value
 from ctxeng.retrieval.embed import Embedder
 from ctxeng.tokens import Counter, Estimate, tiktoken_counter, tokenizer_counter
+from ctxeng.tools.rank import ToolRanker
 from ctxeng_evals.case import Subject
 from ctxeng_evals.plan import Column
 from ctxeng_evals.subjects.chunks import ChunksSubject
 from ctxeng_evals.subjects.function import function_subject, peer_subject
 from ctxeng_evals.subjects.select import METHODS, Select
 from ctxeng_evals.subjects.source import SOURCES, SourceSubject
+from ctxeng_evals.subjects.tools import ToolsSubject
 from ctxeng_evals.suite import SubjectSpec, Suite
 
+TOOLS = ("ranker",)
 OptionsOf = TypeVar("OptionsOf", bound=Value)
 
 
@@ -46,6 +49,15 @@ class ChunksOptions(Value):
     encoder: bool = True
     titles_cost: bool = True
     iterations: int = Field(default=200, ge=1)
+
+
+class ToolsOptions(Value):
+    """Options of `tools`; `learn` names a dataset whose labelled cases teach the priors beforehand."""
+
+    count: int = Field(ge=1)
+    encoder: bool = True
+    learn: str = ""
+    examples: int = Field(default=4_000, ge=0)
 
 
 class SourceOptions(Value):
@@ -78,12 +90,11 @@ class Builder:
         options = {**spec.options, **column.point}
         match spec.kind:
             case "select":
-                if spec.select not in METHODS:
-                    raise UnknownName("selection", spec.select, list(METHODS))
-                chosen = _checked(SelectOptions, options, column).model_dump()
-                return Select(spec.select, self.counter, seed=self.suite.seed, **chosen)  # type: ignore[arg-type]
+                return self._select(spec.select, _checked(SelectOptions, options, column))
             case "chunks":
                 return self._chunks(spec.chunks, column, _checked(ChunksOptions, options, column))
+            case "tools":
+                return self._tools(spec.tools, _checked(ToolsOptions, options, column))
             case "source":
                 if spec.source not in SOURCES:
                     raise UnknownName("source", spec.source, list(SOURCES))
@@ -91,10 +102,14 @@ class Builder:
                 return SourceSubject(spec.source, self.counter, given.budget)  # type: ignore[arg-type]
             case "app":
                 return self._app(spec, column, options)
-            case "python":
-                return function_subject(spec.python, self.folder, options)
             case _:
-                return peer_subject(spec.peer, self.folder, options)
+                made = function_subject if spec.kind == "python" else peer_subject
+                return made(spec.python or spec.peer, self.folder, options)
+
+    def _select(self, name: str, given: SelectOptions) -> Subject:
+        if name not in METHODS:
+            raise UnknownName("selection", name, list(METHODS))
+        return Select(name, self.counter, seed=self.suite.seed, **given.model_dump())  # type: ignore[arg-type]
 
     def _chunks(self, name: str, column: Column, given: ChunksOptions) -> Subject:
         model = given.model.replace("{dataset}", column.dataset.partition("-")[0])
@@ -103,6 +118,20 @@ class Builder:
         selector = selector_named(name, reward_named(given.reward), search)
         encoder = Embedder() if given.encoder else None
         return ChunksSubject(ranker, selector, self.counter, given.budget, encoder, titles=given.titles_cost)
+
+    def _tools(self, name: str, given: ToolsOptions) -> Subject:
+        if name not in TOOLS:
+            raise UnknownName("tool ranking", name, list(TOOLS))
+        encoder = Embedder() if given.encoder else None
+        return ToolsSubject(
+            ToolRanker(),
+            self.counter,
+            given.count,
+            encoder,
+            given.learn,
+            given.examples,
+            self.suite.seed,
+        )
 
     def _app(self, spec: SubjectSpec, column: Column, options: Mapping[str, Any]) -> Subject:
         from ctxeng_evals.subjects.app import AppSubject  # noqa: PLC0415 - langgraph takes seconds
