@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from ctxeng.errors import BadInput
 from ctxeng.playbook.entry import Entry
@@ -88,6 +88,11 @@ class ChunkSettings(SourceSettings):
     whole or by sentence, `rank` what relevance is, `select` and `reward` how a set is chosen, `order` how it
     is shown, `least` the relevance below which nothing is. `prepare` names a method that asks the model of
     the role `retrieve` what to look for, within `prepare_cap` tokens a turn.
+
+    Files are beside the settings file too: `calibration` is what `select: conformal` goes by, `reranker` the
+    cross-encoder of `reward: reranked` (a folder, or an id in the local Hugging Face cache), `agent` a
+    configuration agent that may pick another way to select than `select`. `vectors` is the URL of a Chroma
+    server that keeps the index's vectors.
     """
 
     model_config = ConfigDict(populate_by_name=True)
@@ -99,14 +104,36 @@ class ChunkSettings(SourceSettings):
     unit: Literal["sentence", "chunk"] = "sentence"
     rank: Literal["learned", "bridging", "hybrid"] = "learned"
     model: str = ""
-    select: Literal["top_k", "mmr", "greedy", "knapsack", "gradient", "mcts"] = "top_k"
-    reward: Literal["additive", "coverage"] = "coverage"
+    vectors: str = Field(default="", pattern=r"^(https?://\S+)?$")
+    select: Literal["top_k", "mmr", "greedy", "knapsack", "gradient", "mcts", "conformal"] = "top_k"
+    calibration: str = ""
+    reward: Literal["additive", "coverage", "reranked"] = "coverage"
+    reranker: str = ""
+    agent: str = ""
     order: Literal["source", "found", "ends"] = "source"
     least: float = Field(default=0.0, ge=0, le=1)
     iterations: int = Field(default=200, ge=1)
     deadline: float | None = Field(default=None, gt=0)
     prepare: Literal["", "decompose", "iterdrag", "agentic_lu", "ext_agents"] = ""
     prepare_cap: Annotated[Tokens, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> ChunkSettings:
+        pairs = (
+            ("select: conformal", self.select == "conformal", "calibration", self.calibration),
+            ("reward: reranked", self.reward == "reranked", "reranker", self.reranker),
+        )
+        for choice, chosen, name, given in pairs:
+            if chosen != bool(given):
+                needs = f"{choice} needs `{name}`, a path" if chosen else f"`{name}` is for `{choice}` only"
+                raise ValueError(needs)
+        if self.reward == "reranked" and self.select not in {"greedy", "mcts"}:
+            raise ValueError(f"reward: reranked is for select: greedy or mcts, not for {self.select}")
+        if self.select == "conformal" and not self.documents:
+            raise ValueError("select: conformal needs `from`: a calibration holds for certain documents")
+        if self.vectors and (self.index == "memory" or not self.documents):
+            raise ValueError("`vectors` needs `from`, and an `index` in a folder: the texts are kept there")
+        return self
 
 
 class StatementSettings(SourceSettings):

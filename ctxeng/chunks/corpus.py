@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from ctxeng.chunks.candidates import Titles
 from ctxeng.chunks.documents.document import Document
+from ctxeng.chunks.selectors.conformal import fingerprint
 from ctxeng.chunks.split.piece import Splitter
 from ctxeng.retrieval.index import Index
 from ctxeng.retrieval.texts import Record
@@ -85,6 +86,10 @@ class Corpus:
             self._titles.remove(record.id, _chunk(record).title)
         self.index.remove(names)
 
+    def fingerprint(self) -> str:
+        """What a conformal calibration for these passages is made for: equal texts, equal fingerprints."""
+        return fingerprint(record.text for record in self.index.get(self.index.ids()).values())
+
     def near(self, query: str) -> list[Chunk]:
         """The passages that could bear on the query, the most likely first, then those only named."""
         hits = [name for name, _ in self.index.search(query, 2 * self.each)]
@@ -103,8 +108,10 @@ class Corpus:
         return [_chunk(records[name]) for name in hits]
 
     def close(self) -> None:
-        """Let go of the index."""
+        """Let go of the index, and of a server that has its vectors."""
         self.index.close()
+        if self.index.vectors is not None:
+            self.index.vectors.close()
 
 
 def _chunk(record: Record) -> Chunk:

@@ -66,7 +66,8 @@ def explain(choice: Choice, tokens: int, reward: Reward | None = None) -> Explan
         why = _why_left(gain, cost, tokens - spent)
         reasons.append(_reason(pool, place, chosen, rank[place], gain, cost, why))
     selection = choice.selection
-    return Explanation(tuple(reasons), tokens, spent, whole, selection.calls, selection.note)
+    note = "; ".join(each for each in (pool.note, selection.note) if each)
+    return Explanation(tuple(reasons), tokens, spent, whole, selection.calls, note)
 
 
 def _reason(

@@ -58,3 +58,12 @@ def selector_named(name: str, reward: Reward, search: TreeSearch = SEARCH) -> Se
     if name not in SELECTORS:
         raise UnknownName("selector", name, list(SELECTORS))
     return SELECTORS[name](reward, search)
+
+
+def configuration_named(name: str, search: TreeSearch = SEARCH) -> Selector:
+    """The selector that a configuration agent calls "greedy/coverage": a selector, and a reward it uses.
+
+    Without a slash the reward is coverage. Raises UnknownName.
+    """
+    select, _, reward = name.partition("/")
+    return selector_named(select, reward_named(reward or "coverage"), search)

@@ -34,6 +34,7 @@ class Pool:
     weights: Floats | None = None  # (A,) what each part of the query counts; they add up to 1
     links: Floats | None = None  # (N, N) how strongly the row's chunk leads to the column's, 0 to 1
     details: Mapping[str, Floats] = field(default_factory=dict)  # name -> (N,): scores, for explanations
+    note: str = ""  # what a reader of the relevance should know
 
     def __len__(self) -> int:
         return len(self.chunks)

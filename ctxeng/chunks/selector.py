@@ -10,7 +10,7 @@ import numpy as np
 
 from ctxeng.chunks.order import arrange
 from ctxeng.chunks.pool import Chosen, Pool, Selection, Selector
-from ctxeng.chunks.rank.rankers import LearnedRanker, Ranker
+from ctxeng.chunks.rank.rankers import LearnedRanker, Noted, Ranker
 from ctxeng.chunks.rank.view import View
 from ctxeng.chunks.selectors.top_k import TopK
 from ctxeng.chunks.units import Unit, Units, parent, units
@@ -116,6 +116,7 @@ def pooled(view: View, found: Units, ranker: Ranker, price: Price) -> Pool:
         weights=view.weights,
         links=links,
         details={"bm25": view.bm25, **({"cosine": view.cosine} if view.cosine is not None else {})},
+        note=ranker.note(view) if isinstance(ranker, Noted) else "",
     )
 
 
@@ -137,6 +138,7 @@ def narrowed(pool: Pool, places: Sequence[int]) -> Pool:
         weights=pool.weights,
         links=None if pool.links is None else pool.links[np.ix_(kept, kept)],
         details={name: scores[kept] for name, scores in pool.details.items()},
+        note=pool.note,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from ctxeng.cli import bench, chunks, doctor, evaluate, learn, playbook, run
+from ctxeng.cli import bench, chunks, doctor, evaluate, learn, playbook, run, tools
 from ctxeng.cli.common import complain
 from ctxeng.errors import BadInput, CtxengError
 
@@ -76,6 +76,7 @@ app.command("run")(run.run)
 app.command("learn")(learn.learn)
 app.add_typer(playbook.app, name="playbook")
 app.add_typer(chunks.app, name="chunks")
+app.add_typer(tools.app, name="tools")
 app.add_typer(evaluate.app, name="eval")
 app.command("doctor")(doctor.doctor)
 app.command("bench")(bench.bench)

@@ -12,6 +12,8 @@ from ctxeng.turn import Call, Tool
 
 SEARCH, REMOVE, CALL = "search_tools", "remove_tools", "call_tool"
 Expose = Literal["native", "proxy"]
+_NEW, _OLD, _GONE = "loaded ", "already loaded ", "unloaded: "  # how lines of a result begin
+_LAST = " tools are loaded"  # how it ends
 _SHORT = 200  # characters of a description in a list of finds
 
 _SEARCH_TOOL = Tool(
@@ -68,15 +70,18 @@ def meant(call: Call) -> Call:
         return call
     name, arguments = call.arguments.get("name"), call.arguments.get("arguments", {})
     if not isinstance(name, str):
-        return call.model_copy(update={"malformed": "call_tool needs the tool's `name`"})
-    if isinstance(arguments, str):  # models write JSON into a string now and then
-        try:
+        return call.model_copy(update={"malformed": json.dumps(call.arguments)})
+    try:
+        if isinstance(arguments, str):  # models write JSON into a string now and then
             arguments = json.loads(arguments)
-        except ValueError:
-            return call.model_copy(update={"name": name, "malformed": str(arguments)})
-    if not isinstance(arguments, dict):
-        return call.model_copy(update={"name": name, "malformed": json.dumps(arguments)})
-    return Call(id=call.id, name=name, arguments=arguments)
+        return Call(id=call.id, name=name, arguments=arguments)
+    except (ValueError, RecursionError):  # of pydantic too: no object, or nested too deep
+        return Call(id=call.id, name=name, malformed=json.dumps(call.arguments["arguments"]))
+
+
+def misnamed(call: Call) -> str:
+    """What is wrong with a `call_tool` that means no other tool."""
+    return f"call_tool needs `name`, the tool's, and `arguments`, an object; got {call.malformed or 'itself'}"
 
 
 def schema_line(tool: Tool) -> str:
@@ -90,15 +95,30 @@ def told(change: Change, tools: Sequence[Tool], cap: int, expose: Expose) -> str
     lines: list[str] = []
     for tool in tools:
         about = schema_line(tool) if expose == "proxy" else f"{tool.name}: {_short(tool.description)}"
-        lines.append(("loaded " if tool.name in change.added else "already loaded ") + about)
-    if not tools and not change.removed:
+        lines.append((_NEW if tool.name in change.added else _OLD) + about)
+    if not (tools or change.removed or change.refused):
         lines.append("no tool fits; say it in other words")
     if change.removed:
-        lines.append(f"unloaded: {', '.join(change.removed)}")
+        lines.append(_GONE + ", ".join(change.removed))
     if change.refused:
         lines.append(f"no room for: {', '.join(change.refused)}; remove some first")
-    lines.append(f"{len(change.working.held)} of at most {cap} tools are loaded")
+    lines.append(f"{len(change.working.held)} of at most {cap}{_LAST}")
     return "\n".join(lines)
+
+
+def heard(text: str, expose: Expose) -> tuple[list[str], list[str]] | None:
+    """The names that `told` said were loaded, or were already, and those that went; None for another text."""
+    if not text.endswith(_LAST):
+        return None
+    came: list[str] = []
+    gone: list[str] = []
+    for line in text.split("\n"):
+        about = line.removeprefix(_NEW if line.startswith(_NEW) else _OLD)
+        if line.startswith(_GONE):
+            gone += line.removeprefix(_GONE).split(", ")
+        elif about != line:
+            came.append(json.loads(about)["name"] if expose == "proxy" else about.partition(":")[0])
+    return came, gone
 
 
 def _short(text: str) -> str:

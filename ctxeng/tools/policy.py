@@ -41,10 +41,14 @@ class SlidingWindow:
             raise BadInput(f"a window of {self.window} turns keeps nothing; it must be at least 1")
         if not 0 <= self.calm <= 1:
             raise BadInput(f"calm is {self.calm}; it is a share of the best score, between 0 and 1")
+        if self.extra is not None and self.extra < 0:
+            raise BadInput(f"extra is {self.extra}; it must be at least 0, or None for as many as fit")
 
     def pruned(self, working: Working, ranked: Ranked, cap: int) -> Working:
         """The set without what nobody needed for `window` turns; unchanged while nothing is missing."""
-        if not _missing(working, ranked, self.calm, cap):
+        needed = _needed(ranked, self.calm, cap)
+        working = working.needing(needed)
+        if _calm(working, needed, cap):
             return working
         held = tuple(one for one in working.held if working.turn - one.needed < self.window)
         return working.model_copy(update={"held": held})
@@ -52,12 +56,12 @@ class SlidingWindow:
     def filled(self, working: Working, ranked: Ranked, cap: int) -> Working:
         """The set with what is missing, and the next best while it is being changed anyway."""
         needed = _needed(ranked, self.calm, cap)
-        missing = [name for name in needed if name not in working.names]
-        if missing:
+        if not _calm(working, needed, cap):
+            missing = [name for name in needed if name not in working.names]
             most = len(missing) + (cap if self.extra is None else self.extra)
             new = [name for name, _ in ranked.best(cap) if name not in working.names][:most]
             working = _best(working, [*missing, *(name for name in new if name not in missing)], ranked, cap)
-        return _noted(working, needed)
+        return working.needing(needed)
 
 
 @dataclass(frozen=True)
@@ -77,27 +81,29 @@ class Decay:
         for name in ("rate", "calm", "least"):
             if not 0 <= getattr(self, name) <= 1:
                 raise BadInput(f"{name} is {getattr(self, name)}; it must be between 0 and 1")
+        if self.call < 0:
+            raise BadInput(f"call is {self.call}; it must be at least 0")
 
     def pruned(self, working: Working, ranked: Ranked, cap: int) -> Working:
         """The set without what has faded; as it is while all that is needed is there."""
-        faded = self._faded(working, ranked)
-        if not _missing(working, ranked, self.calm, cap):
+        needed = _needed(ranked, self.calm, cap)
+        faded = self._faded(working, ranked).needing(needed)
+        if _calm(faded, needed, cap):
             return faded
-        held = tuple(one for one in faded.held if one.score >= self.least)
+        held = tuple(one for one in faded.held if one.score >= self.least or one.name in needed)
         return faded.model_copy(update={"held": held})
 
     def filled(self, working: Working, ranked: Ranked, cap: int) -> Working:
         """The set with what is missing, and the next best while it is being changed anyway."""
         needed = _needed(ranked, self.calm, cap)
-        if all(name in working.names for name in needed):
-            return _noted(working, needed)
+        if _calm(working, needed, cap):
+            return working.needing(needed)
         faded = {one.name: one.score for one in working.held}
         scores = dict(ranked.best(2 * cap))
         top = max(scores.values(), default=1.0)
         rated = {name: max(faded.get(name, 0.0), scores.get(name, 0.0) / top) for name in {**faded, **scores}}
-        rated.update(dict.fromkeys(needed, 2.0 + top))
-        order = sorted(rated, key=lambda name: -rated[name])[:cap]
-        return _noted(_ordered(working, order), needed)
+        order = sorted(rated, key=lambda name: (name not in needed, -rated[name]))[:cap]
+        return _ordered(working, order).needing(needed)
 
     def _faded(self, working: Working, ranked: Ranked) -> Working:
         top = max((score for _, score in ranked.best(1)), default=1.0)
@@ -120,16 +126,9 @@ def _needed(ranked: Ranked, calm: float, cap: int) -> list[str]:
     return [name for name, score in best if score >= calm * best[0][1]]
 
 
-def _missing(working: Working, ranked: Ranked, calm: float, cap: int) -> bool:
-    return any(name not in working.names for name in _needed(ranked, calm, cap))
-
-
-def _noted(working: Working, needed: list[str]) -> Working:
-    """The set in which these count as needed this turn."""
-    held = tuple(
-        one.model_copy(update={"needed": working.turn}) if one.name in needed else one for one in working.held
-    )
-    return working if held == working.held else working.model_copy(update={"held": held})
+def _calm(working: Working, needed: list[str], cap: int) -> bool:
+    """Whether the set can stay as it is."""
+    return len(working.held) <= cap and all(name in working.names for name in needed)
 
 
 def _best(working: Working, new: list[str], ranked: Ranked, cap: int) -> Working:

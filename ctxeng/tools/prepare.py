@@ -56,9 +56,10 @@ class LoadTools:
             self.providers.refresh()
         if not len(self.tools.catalogue):
             return request, Usage()
-        wanted, usage = self._asked(request, models) if self.asks else (None, Usage())
+        steps = self.tools.mode.prune_step or self.tools.mode.search_step
+        wanted, usage = self._asked(request, models) if self.asks and steps else (None, Usage())
         working = self.tools.chosen(request) if wanted is None else self._follow(request, wanted)
-        return request.model_copy(update={"pinned": {**request.pinned, SOURCE: working.names}}), usage
+        return self.tools.pin(request, working), usage
 
     def _follow(self, request: Request, wanted: Wanted) -> Working:
         """The working set after the model's word; what it names and what is not there is passed over."""
@@ -68,9 +69,13 @@ class LoadTools:
             dropped = set(wanted.drop)
             working = working.showing([name for name in working.names if name not in dropped])
         queries = [query for query in dict.fromkeys(wanted.queries) if query.strip()][: self.queries]
+        found: list[str] = []  # for earlier queries: later ones do not push it out
         for query in queries if mode.search_step else ():
-            found = [name for name, _ in tools.ranked(request, working, query).best(tools.found)]
-            working = add(working, found, tools.cap).working
+            names = [name for name, _ in tools.ranked(request, working, query).best(tools.found)]
+            change = add(working, names, tools.cap, full=tools.full, busy=found)
+            found, working = [*found, *names], change.working
+            if change.refused:
+                logger.warning("no room among %d tools for: %s", tools.cap, ", ".join(change.refused))
         return working
 
     def _asked(self, request: Request, models: Models) -> tuple[Wanted | None, Usage]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -41,7 +41,8 @@ class Priors:
     most: int = 20_000
     _used: dict[str, Used] = field(default_factory=dict, init=False, repr=False)
     _sums: dict[str, Floats] = field(default_factory=dict, init=False, repr=False)  # of requests, by tool
-    _sessions: dict[str, set[str]] = field(default_factory=dict, init=False, repr=False)
+    # the tools of each session, the `most` newest of them
+    _sessions: OrderedDict[str, set[str]] = field(default_factory=OrderedDict, init=False, repr=False)
     _beside: defaultdict[str, Counter[str]] = field(
         default_factory=lambda: defaultdict(Counter), init=False, repr=False
     )
@@ -56,7 +57,10 @@ class Priors:
     def learn(self, used: Sequence[Used]) -> None:
         """Take note of what served these requests; what is known by its id already is passed over."""
         with self._lock:
-            new = {one.id: one for one in used if one.tools and one.id not in self._used}
+            new: dict[str, Used] = {}
+            for one in used:
+                if one.tools and one.id not in self._used:
+                    new.setdefault(one.id, one)
             self._words.add({one.id: one.request for one in new.values()})
             if self.encoder is not None and new:
                 rows = self.encoder.embed([one.request for one in new.values()])
@@ -88,7 +92,7 @@ class Priors:
         with self._lock:
             near = self._near(request, asked)
             for name, weight in near:
-                for tool in self._used[name].tools:
+                for tool in set(self._used[name].tools):
                     if tool in places:
                         found[places[tool]] += 2 * weight
             if asked is not None and near and matrix.shape[1]:
@@ -142,7 +146,7 @@ class Priors:
         for tool in set(one.tools):
             if one.id in self._vectors:
                 self._sums[tool] = self._sums.get(tool, np.float32(0)) + self._vectors[one.id]
-        before = self._sessions.setdefault(one.session or one.id, set())
+        before = self._sessions.setdefault(one.session, set()) if one.session else set()
         for tool in dict.fromkeys(one.tools):
             if tool not in before:
                 self._beside[tool][tool] += 1  # sessions that used it
@@ -150,6 +154,8 @@ class Priors:
                     self._beside[tool][other] += 1
                     self._beside[other][tool] += 1
                 before.add(tool)
+        while len(self._sessions) > self.most:
+            self._sessions.popitem(last=False)
 
     def _drop(self, name: str) -> None:
         one = self._used.pop(name)

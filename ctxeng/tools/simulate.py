@@ -1,4 +1,4 @@
-"""Replaying sessions whose needs are known: were the tools there, at what price, how often did they change."""
+"""Replaying sessions whose needs are known: were the tools there, at what price, how often changed."""
 
 from __future__ import annotations
 
@@ -41,8 +41,9 @@ class Asked(Value):
 class Seen:
     """What the window had of tools in one turn.
 
-    `tokens` are those of all tool sections, `present` says that every needed tool was loaded, `calm` that
-    all of them had been loaded already the turn before, `same` that the block is byte for byte the same.
+    `tokens` are those of all tool sections, `share` is that of the needed tools which were loaded, `present`
+    says that all were, `calm` that all had been loaded the turn before already, `same` that the block is
+    byte for byte the same.
     """
 
     session: str
@@ -51,6 +52,7 @@ class Seen:
     removed: int
     readded: int
     tokens: int
+    share: float
     present: bool
     calm: bool
     same: bool
@@ -59,9 +61,10 @@ class Seen:
 
 @dataclass(frozen=True)
 class Summary:
-    """Means over turns; shares are between 0 and 1. `same` is of the turns in which the need did not change."""
+    """Means over turns; shares are between 0 and 1. `same` is of the turns whose need did not change."""
 
     turns: int
+    share: float
     present: float
     tokens: float
     loaded: float
@@ -124,6 +127,7 @@ def replay(
             removed=len(set(before) - set(names)),
             readded=len((set(names) - set(before)) & ever.get(one.session, set())),
             tokens=sum(section.tokens for section in sections),
+            share=len(set(one.needs) & set(names)) / len(set(one.needs)) if one.needs else 1.0,
             present=set(one.needs) <= set(names),
             calm=bool(one.needs) and bool(before) and set(one.needs) <= set(before),
             same=block == blocks.get(one.session),
@@ -141,6 +145,7 @@ def summary(seen: Sequence[Seen]) -> Summary:
     sessions = len({one.session for one in seen})
     return Summary(
         turns=len(seen),
+        share=_mean([one.share for one in seen]),
         present=_mean([one.present for one in seen]),
         tokens=_mean([one.tokens for one in seen]),
         loaded=_mean([one.loaded for one in seen]),

@@ -6,11 +6,24 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from ctxeng.errors import BadInput, CtxengError
 from ctxeng.protocols import Allowance
 from ctxeng.tools.catalogue import Catalogue
 from ctxeng.tools.fit import Fitted
-from ctxeng.tools.manage import REMOVE, SEARCH, Expose, managing, meant, schema_line, told
+from ctxeng.tools.manage import (
+    CALL,
+    REMOVE,
+    SEARCH,
+    Expose,
+    heard,
+    managing,
+    meant,
+    misnamed,
+    schema_line,
+    told,
+)
 from ctxeng.tools.modes import HYBRID, Mode
 from ctxeng.tools.policy import Policy, SlidingWindow
 from ctxeng.tools.priors import Used
@@ -20,6 +33,7 @@ from ctxeng.tools.working import Change, Full, Working, add, by_server, remove
 from ctxeng.turn import Call, Request, Result, Section, Step, Tool, Turn
 
 SOURCE = "tools"
+_NEEDED = f"{SOURCE}: needed"  # beside the set itself in `request.pinned`
 _LISTED = "Tools that call_tool can call:"
 
 
@@ -56,14 +70,13 @@ class ToolSet:
 
     def gather(self, request: Request, allowance: Allowance) -> list[Section]:
         """The app's own tools, then the managing ones, then the loaded ones in the order of their arrival."""
+        working = self.chosen(request)
+        found = [self.catalogue.get(name) for name in working.names]
+        held = [tool for tool in found if tool is not None]  # a server may be leaving meanwhile
         own = {tool.name: tool for tool in request.tools}.values()
-        held = [self.catalogue[name] for name in self.chosen(request).names if name in self.catalogue]
         fixed = [
             *(Section(kind="tool", source=SOURCE, body=tool, ref=tool.name) for tool in own),
-            *(
-                Section(kind="tool", source=SOURCE, body=tool)
-                for tool in (managing(self.mode, self.expose) if len(self.catalogue) else ())
-            ),
+            *(Section(kind="tool", source=SOURCE, body=tool) for tool in self._managing(request).values()),
         ]
         if self.expose == "native":
             loaded = [Section(kind="tool", source=SOURCE, body=tool, ref=tool.name) for tool in held]
@@ -72,15 +85,27 @@ class ToolSet:
                 Section(kind="query", source=SOURCE, body=schema_line(tool), ref=tool.name) for tool in held
             ]
             fixed += [Section(kind="query", source=SOURCE, body=_LISTED)] if held else []
-        return self.fit.sections(fixed, loaded, allowance)
+        kept = self.fit.sections(fixed, loaded, allowance, working.by_need)
+        listed = any(section.kind == "query" and section.ref for section in kept)
+        return kept if listed else [section for section in kept if section.kind == "tool"]
 
     # -- choosing ---------------------------------------------------------------------------------------
 
     def working(self, request: Request) -> Working:
-        """The loaded tools: those pinned for this turn, else those shown last turn, as far as they exist."""
-        names = request.pinned.get(SOURCE, request.shown.get(SOURCE, ()))
-        kept = [name for name in names if name in self.catalogue]
-        return self.sessions.working(request.scope).showing(kept)
+        """The loaded tools: those pinned for this turn, else those the last turn left, as far as they exist.
+
+        What the session's last turn left is remembered here; another turn's, or that of a session which
+        nobody remembers, is what it showed.
+        """
+        last = self.sessions.working(request.scope)
+        names = last.names
+        if SOURCE in request.pinned:
+            names = request.pinned[SOURCE]
+        elif request.shown.get(SOURCE, last.shown) != last.shown:
+            names = request.shown[SOURCE]
+        own = {tool.name for tool in request.tools}
+        kept = [name for name in dict.fromkeys(names) if name in self.catalogue and name not in own]
+        return last.showing(kept[-self.cap :]).needing(request.pinned.get(_NEEDED, ()))
 
     def chosen(self, request: Request) -> Working:
         """The set for this turn: what is pinned, else what the mode's steps make of the last turn's."""
@@ -92,14 +117,25 @@ class ToolSet:
             working = self.policy.pruned(working, ranked, self.cap)
         return self.policy.filled(working, ranked, self.cap) if self.mode.search_step else working
 
+    def pin(self, request: Request, working: Working) -> Request:
+        """The request with this set for the rest of the turn, and which of it the turn has needed so far."""
+        needed = tuple(one.name for one in working.held if one.needed == working.turn)
+        pinned = {**request.pinned, SOURCE: working.names, _NEEDED: needed}
+        return request.model_copy(update={"pinned": pinned})
+
     def ranked(
         self, request: Request, working: Working, query: str = "", parts: Sequence[str] = ()
     ) -> Ranked:
-        """Every tool's score for the request, or for a query of the model's."""
+        """Every tool's score for the request, or for a query of the model's; 0 for the app's own names."""
         priors = self.sessions.priors(request.scope.tenant)
-        return self.ranker.scores(
+        found = self.ranker.scores(
             self.catalogue, query or request.query.text, parts, priors=priors, called=working.called
         )
+        own = {tool.name for tool in request.tools}
+        if own.isdisjoint(found.tools):
+            return found
+        free = np.array([name not in own for name in found.tools])
+        return Ranked(found.tools, np.where(free, found.scores, np.float32(0)))
 
     # -- what the model does ----------------------------------------------------------------------------
 
@@ -109,38 +145,57 @@ class ToolSet:
 
     def offered(self, name: str, request: Request) -> Tool | None:
         """The tool of this name, if it is loaded or manages."""
-        managed = {tool.name: tool for tool in managing(self.mode, self.expose)}
-        if name in managed or name not in self.catalogue:
-            return managed.get(name)
-        return self.catalogue[name] if name in self.chosen(request).names else None
+        managing = self._managing(request)
+        if name in managing:
+            return managing[name]
+        return self.catalogue.get(name) if name in self.chosen(request).names else None
 
     def manage(self, call: Call, request: Request, beside: Sequence[Call]) -> Result | None:
         """What a search or a removal did, in words; an error result where it cannot be."""
-        if call.name not in {tool.name for tool in managing(self.mode, self.expose)} - {"call_tool"}:
+        if call.name not in self._managing(request):
             return None
+        if call.name == CALL:
+            return Result(call_id=call.id, text=misnamed(call), is_error=True)
         working = self.chosen(request)
         try:
             for earlier in beside[: [each.id for each in beside].index(call.id)]:
-                working = self._done(earlier, request, working, beside, forgiving=True).working
+                working = self._done(self.meant(earlier), request, working, beside, forgiving=True).working
             change = self._done(call, request, working, beside)
+            found = [] if call.name == REMOVE else self._found(call, request, working)
         except CtxengError as error:
             return Result(call_id=call.id, text=str(error), is_error=True)
-        found = [] if call.name == REMOVE else self._found(call, request, working)
-        listed = [self.catalogue[name] for name in found if name in change.working.names]
-        return Result(call_id=call.id, text=told(change, listed, self.cap, self.expose))
+        listed = [self.catalogue.get(name) for name in found if name in change.working.names]
+        tools = [tool for tool in listed if tool is not None]
+        return Result(call_id=call.id, text=told(change, tools, self.cap, self.expose))
 
     def adjusted(self, request: Request, step: Step) -> tuple[Request, bool]:
-        """The request with the set pinned as the step's calls left it; a native block is assembled anew."""
-        before = working = self.chosen(request)
-        failed = {result.call_id for result in step.results if result.is_error}
-        for call in step.answer.calls:
-            if call.id not in failed:
-                working = self._done(call, request, working, step.answer.calls, forgiving=True).working
-        if working.names == before.names and SOURCE in request.pinned:
-            return request, False
-        pinned = {**request.pinned, SOURCE: working.names}
+        """The request with the set pinned as the step's calls left it; a native block is assembled anew.
+
+        What the results say is what holds: a search done again could find others, once more was learned.
+        """
+        before = self.chosen(request)
+        calls = {call.id: self.meant(call) for call in step.answer.calls}
+        busy = {call.name for call in calls.values()}
+        working = before.needing(busy)
+        for result in step.results:
+            call = calls.get(result.call_id)
+            if call is None or result.is_error or call.name not in self._managing(request):
+                continue
+            said = heard(result.text, self.expose)
+            if said is None:
+                working = self._done(call, request, working, tuple(calls.values()), forgiving=True).working
+            else:
+                kept = [name for name in working.names if name not in said[1]]
+                came = [name for name in said[0] if name in self.catalogue]
+                working = add(working.showing(kept), came, self.cap, busy=busy).working
         changed = working.names != before.names
-        return request.model_copy(update={"pinned": pinned}), changed and self.expose == "native"
+        return self.pin(request, working), changed and self.expose == "native"
+
+    def _managing(self, request: Request) -> dict[str, Tool]:
+        """The managing tools of the mode, where there are tools to manage; the app's own come first."""
+        own = {tool.name for tool in request.tools}
+        found = managing(self.mode, self.expose) if len(self.catalogue) else ()
+        return {tool.name: tool for tool in found if tool.name not in own}
 
     def _done(
         self,
@@ -153,11 +208,12 @@ class ToolSet:
     ) -> Change:
         """What one of the model's calls does to the set; nothing, if it is not a managing call."""
         busy = {self.meant(other).name for other in beside}
+        managed = call.name in self._managing(request)
         try:
-            if call.name == SEARCH and self.mode.search_tool:
+            if call.name == SEARCH and managed:
                 found = self._found(call, request, working)
                 return add(working, found, self.cap, full=self.full, busy=busy)
-            if call.name == REMOVE and self.mode.prune_tool:
+            if call.name == REMOVE and managed:
                 names = by_server(_names(call), _loaded(self.catalogue, working))
                 return remove(working, names, busy)
         except CtxengError:
@@ -175,21 +231,31 @@ class ToolSet:
 
     def observe(self, turn: Turn) -> None:
         """Remember what the session has loaded and called, and learn which tools served the request."""
-        request = turn.request
-        calls = [self.meant(call) for step in turn.steps for call in step.answer.calls]
-        failed = {r.call_id for step in turn.steps for r in step.results if r.is_error}
-        used = tuple(
-            dict.fromkeys(
-                call.name for call in calls if call.name in self.catalogue and call.id not in failed
-            )
-        )
-        before = self.sessions.working(request.scope)
-        shown = [name for name in turn.shown.get(SOURCE, ()) if name in self.catalogue]
-        names = request.pinned.get(SOURCE, tuple(shown))
-        after = before.showing([name for name in names if name in self.catalogue]).used(used)
-        learned = Used(turn.id, request.query.text, used, request.scope.session) if used else None
-        if not turn.error:
-            self.sessions.note(request.scope, turn.id, after.flowed(before.names), learned)
+        if turn.error:
+            return
+        request, scope = turn.request, turn.request.scope
+        own = {tool.name for tool in request.tools}
+        ran = [name for step in turn.steps for name in self._ran(step)]
+        called = tuple(name for name in ran if name in self.catalogue and name not in own)
+        tools = tuple(dict.fromkeys(called))
+        session = f"{scope.user} {scope.session}" if scope.session else ""
+        learned = Used(turn.id, request.query.text, tools, session) if tools else None
+        after = self._left(turn).used(called) if scope.session else Working()
+        self.sessions.note(scope, turn.id, after, learned)
+
+    def _ran(self, step: Step) -> list[str]:
+        """The tools whose calls in this step went well."""
+        fine = {result.call_id for result in step.results if not result.is_error}
+        return [self.meant(call).name for call in step.answer.calls if call.id in fine]
+
+    def _left(self, turn: Turn) -> Working:
+        """The set as the turn left it, with what the policy noted at its beginning."""
+        last, shown = self.sessions.working(turn.request.scope), turn.shown.get(SOURCE, ())
+        pinned = {SOURCE: shown, **turn.request.pinned}
+        begun = self.chosen(turn.request.model_copy(update={"pinned": {}}))
+        names = self.working(turn.request.model_copy(update={"pinned": pinned})).names
+        after = begun.showing(names).needing(pinned.get(_NEEDED, ()))
+        return after.flowed(last.names).model_copy(update={"shown": shown})
 
 
 def _names(call: Call) -> list[str]:

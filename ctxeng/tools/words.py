@@ -15,6 +15,11 @@ def name_text(tool: Tool) -> str:
     return f"{tool.server.replace('/', ' ')} {tool.name}".strip()
 
 
+def short_text(tool: Tool) -> str:
+    """Its own name and its description."""
+    return f"{tool.name}: {tool.description}"
+
+
 def full_text(tool: Tool) -> str:
     """Name, description, then names and descriptions of its parameters, those inside others too."""
     said = " ".join(_parameters(tool.parameters))[:_MOST]

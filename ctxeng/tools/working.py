@@ -31,6 +31,7 @@ class Working(Value):
     turn: int = 0
     held: tuple[Held, ...] = ()
     called: tuple[str, ...] = ()
+    shown: tuple[str, ...] = ()  # what the last turn's window showed, the app's own tools among it
     flow: tuple[tuple[int, int], ...] = ()  # tools added and removed in each of the last three turns
 
     @property
@@ -38,11 +39,24 @@ class Working(Value):
         """The loaded tools."""
         return tuple(one.name for one in self.held)
 
+    @property
+    def by_need(self) -> list[str]:
+        """The loaded tools, the most needed first: the reverse of the order in which they are evicted."""
+        order = sorted(self.held, key=_need, reverse=True)
+        return [one.name for one in order]
+
     def showing(self, names: Sequence[str]) -> Working:
         """The set with exactly these loaded, in this order; those that are new were added this turn."""
         known = {one.name: one for one in self.held}
         fresh = (Held(name=name, added=self.turn, needed=self.turn) for name in names)
         held = tuple(known.get(one.name, one) for one in fresh)
+        return self if held == self.held else self.model_copy(update={"held": held})
+
+    def needing(self, names: Collection[str]) -> Working:
+        """The set in which these, as far as they are loaded, count as needed this turn."""
+        held = tuple(
+            one.model_copy(update={"needed": self.turn}) if one.name in names else one for one in self.held
+        )
         return self if held == self.held else self.model_copy(update={"held": held})
 
     def used(self, names: Sequence[str]) -> Working:
@@ -73,6 +87,10 @@ class Working(Value):
         return sum(gone for _, gone in self.flow) / added if added else 1.0
 
 
+def _need(one: Held) -> tuple[int, float, int]:
+    return one.needed, one.score, one.added
+
+
 class Change(Value):
     """What an operator did: the set afterwards, and the names that came and went."""
 
@@ -101,9 +119,7 @@ def add(
     removed: list[str] = []
     if full == "evict":
         safe = {*wanted, *busy}
-        leaving = sorted(
-            (one for one in held if one.name not in safe), key=lambda one: (one.needed, one.score, one.added)
-        )
+        leaving = sorted((one for one in held if one.name not in safe), key=_need)
         removed = [one.name for one in leaving[: max(0, len(held) + len(new) - cap)]]
     room = max(0, cap - len(held) + len(removed))
     added, refused = new[:room], new[room:]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from pydantic import ValidationError
@@ -18,6 +18,7 @@ from ctxeng.errors import BadInput
 from ctxeng.message import Value
 
 SHIPPED = Path(__file__).with_name("reranker.json")
+NAMES_NEEDED = 0.12  # a word: hardly a question over an encyclopedia has fewer (docs/reranker.md)
 
 
 class Ranker(Protocol):
@@ -25,6 +26,15 @@ class Ranker(Protocol):
 
     def rank(self, view: View) -> Floats:
         """(N,) between 0 and 1, higher is better."""
+        ...
+
+
+@runtime_checkable
+class Noted(Protocol):
+    """A ranker that can say what a reader of its relevance should know."""
+
+    def note(self, view: View) -> str:
+        """In words; "" where there is nothing to say."""
         ...
 
 
@@ -95,19 +105,39 @@ class LearnedRanker:
     `path` None is the one that ships with the package (training script, data and transfer table:
     docs/reranker.md). Vectors and titles may be missing. Probabilities are calibrated for questions whose
     evidence is a few of some dozens of sentences. Raises BadInput for a file that is no such model.
+
+    It lives on names that lead from one text to another. Where the candidates have fewer than
+    `names_needed` a word (meetings, tables) it steps back, and relevance is the hybrid score; with 0 it
+    never does.
     """
 
     path: Path | None = None
+    names_needed: float = NAMES_NEEDED
 
     def rank(self, view: View) -> Floats:
-        """(N,) probabilities."""
+        """(N,) probabilities; where it steps back, hybrid scores, 0 to 1."""
         if not view.texts:
             return np.zeros(0)
+        if self.steps_back(view):
+            return HybridRanker().rank(view)
         model = read_model(self.path or SHIPPED)
         rows = stack({**features(view), **links(view)}, model.names)
         belief = model.first.probability(rows)
         again = stack(links(view, belief), model.linked)
         return model.second.probability(np.concatenate([rows, again], axis=1))
+
+    def steps_back(self, view: View) -> bool:
+        """Whether there are too few names here for what was learned to hold."""
+        return bool(view.texts) and view.name_density < self.names_needed
+
+    def note(self, view: View) -> str:
+        """That it stepped back, and why."""
+        if not self.steps_back(view):
+            return ""
+        return (
+            f"ranked by words and meaning, not as learned: {view.name_density:.3f} names a word, "
+            f"{self.names_needed:g} needed"
+        )
 
 
 def stack(columns: Mapping[str, Floats], names: tuple[str, ...]) -> Floats:

@@ -162,6 +162,13 @@ class View:
         return tuple(phrases(text) for text in self.texts)
 
     @cached_property
+    def name_density(self) -> float:
+        """Names a word: each unit's distinct ones, numbers left out, over all words; 0 without words."""
+        words = sum(len(text.split()) for text in self.texts)
+        found = sum(not name.isdigit() for names in self.names for name in names)
+        return found / words if words else 0.0
+
+    @cached_property
     def known_names(self) -> dict[str, int]:
         """In how many groups each name stands, titles included."""
         held: list[set[str]] = [set(phrases(title)) for title in self.titles]

@@ -1,7 +1,8 @@
-"""A cross-encoder from a local folder, as the score of a `Reranked` reward."""
+"""A cross-encoder on this machine, as the score of a `Reranked` reward."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,9 +11,32 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from ctxeng.errors import BadInput, MissingExtra
+from ctxeng.extras import installed
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder as Model
+
+_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+
+
+def local_folder(name: str, beside: Path) -> Path:
+    """Where the cross-encoder is: a folder, seen from `beside`, or an id in the local Hugging Face cache.
+
+    Nothing is downloaded. Raises BadInput where it is neither.
+    """
+    folder = beside / name
+    if (folder / "config.json").is_file():
+        return folder
+    if installed("huggingface_hub") and not folder.is_dir() and _ID.fullmatch(name):
+        from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415 - only for an id
+
+        found = try_to_load_from_cache(name, "config.json")
+        if isinstance(found, str):
+            return Path(found).parent
+    raise BadInput(
+        f"no cross-encoder {name!r}: {folder} has no config.json, and no model of this id is in the local "
+        "Hugging Face cache; name a folder, or download the model first"
+    )
 
 
 @dataclass(frozen=True)
