@@ -9,7 +9,7 @@ from itertools import chain
 
 from ctxeng.budget import Budget, split
 from ctxeng.errors import LoopSpent, OverAllowance, WindowTooSmall
-from ctxeng.protocols import Allowance, MayBeQuiet, Model, Source
+from ctxeng.protocols import Allowance, Managed, MayBeQuiet, Model, Source
 from ctxeng.text.clip import clip_middle
 from ctxeng.turn import (
     Ask,
@@ -85,7 +85,7 @@ class Assembler:
         if base > limit:
             raise WindowTooSmall(base, limit, "system text and query")
         # a reserve is a wish: what must be in the window comes first
-        loop = min(self.budget.reserve(tools=bool(request.tools)), limit - base)
+        loop = min(self.budget.reserve(tools=self._has_tools(request)), limit - base)
         done = _fit_steps(steps, model, limit - base)
         stepped = sum(section.tokens for section in done)
         loop = max(0, min(loop, limit - base - stepped))
@@ -97,6 +97,13 @@ class Assembler:
         )
         spent = {"request": base + frame, **spent, **({"loop": stepped} if stepped else {})}
         return Context(sections=tuple(sections), spent=spent, limit=limit, loop_left=loop)
+
+    def _has_tools(self, request: Request) -> bool:
+        """Whether the model may call something in this turn."""
+        managed = (source for source in self.sources.values() if isinstance(source, Managed))
+        return bool(request.tools) or any(
+            not (isinstance(source, MayBeQuiet) and source.quiet(request)) for source in managed
+        )
 
     def _fixed(self, request: Request, ask: Ask) -> list[Section]:
         system = "\n\n".join(text for text in (request.system, self.instructions) if text)

@@ -191,7 +191,14 @@ class App:
         """The file's tools, and what runs their calls; it has read what the log says of their use."""
         given = self.settings.context.sources.tools
         kit = ToolKit(
-            given, self.path.parent, self.local_encoder, os.environ, function_named, self.prompts, self.runner
+            given,
+            self.path.parent,
+            self.local_encoder,
+            os.environ,
+            function_named,
+            self.prompts,
+            self.runner,
+            self.tools,
         )
         if kit.tools is not None and isinstance(self.log, TurnLog):
             for turn in self.log:
@@ -208,9 +215,7 @@ class App:
         kept = SetAside(self.path.parent / ".ctxeng" / "bodies") if self.checkpointer is not None else None
         bodies = Bodies(kept)
         closing = (self.toolkit.close,)
-        return Orchestrator(
-            self.steps, self.log, self.learning, self.checkpointer, bodies, without, closing
-        )
+        return Orchestrator(self.steps, self.log, self.learning, self.checkpointer, bodies, without, closing)
 
     def _model(self, given: ModelSettings) -> Model:
         """The model, or those of it and its fallbacks whose keys are here."""

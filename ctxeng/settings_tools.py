@@ -24,13 +24,14 @@ from ctxeng.tools.provider import FunctionProvider, Provider
 from ctxeng.tools.providers import Providers
 from ctxeng.tools.sessions import Sessions
 from ctxeng.tools.toolset import ToolSet
+from ctxeng.turn import Tool
 
 
 @dataclass(frozen=True)
 class ToolKit:
     """All that a settings file says of tools, built once it is asked for.
 
-    `environ` is where keys are looked up, `rest` runs the calls of the app's own tools, `function` finds a
+    `environ` is where keys are looked up, `own` are the app's tools and `rest` runs their calls, `function` finds a
     function by `package.module:name`.
     """
 
@@ -41,6 +42,7 @@ class ToolKit:
     function: Callable[[str], Callable[..., Any]]
     prompts: Prompts = Prompts()
     rest: Runner | None = None
+    own: Sequence[Tool] = ()
 
     @cached_property
     def providers(self) -> Providers | None:
@@ -52,7 +54,8 @@ class ToolKit:
         twice = {name for name in names if names.count(name) > 1}
         if twice:
             raise BadInput(f"two tool servers are named {min(twice)!r}; give one of them another `name`")
-        return Providers(Catalogue(self.encoder), servers, self.rest)
+        catalogue = Catalogue(self.encoder, frozenset(tool.name for tool in self.own))
+        return Providers(catalogue, servers, self.rest)
 
     @cached_property
     def tools(self) -> ToolSet | None:

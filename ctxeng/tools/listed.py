@@ -49,7 +49,7 @@ def read_tools(path: Path) -> tuple[Tool, ...]:
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path}: cannot be read: {error}") from error
     return tuple(
-        _tool(record, f"{path}: tool {number}") for number, record in enumerate(_records(text, path), 1)
+        tool_of(record, f"{path}: tool {number}") for number, record in enumerate(_records(text, path), 1)
     )
 
 
@@ -76,7 +76,8 @@ def _line(line: str, where: str) -> Any:
         raise BadInput(f"{where}: not JSON: {error}") from error
 
 
-def _tool(record: Any, where: str) -> Tool:
+def tool_of(record: Any, where: str = "a tool") -> Tool:
+    """A provider's or a server's record of a tool as ours. Raises BadInput that begins with `where`."""
     inner = record.get("function", record) if isinstance(record, Mapping) else None
     if not isinstance(inner, Mapping) or not isinstance(inner.get("name"), str) or not inner["name"]:
         raise BadInput(f"{where} has no name")

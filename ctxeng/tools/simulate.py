@@ -163,7 +163,9 @@ def _searched(tools: ToolSet, request: Request, one: Asked) -> Request:
     if tools.mode.search_step or not tools.mode.search_tool or (one.needs and not missing):
         return request
     call = Call(id="search", name=SEARCH, arguments={"query": one.request})
-    return tools.adjusted(request, _step([call]))[0]
+    result = tools.manage(call, request, [call])
+    step = _step([call])
+    return tools.adjusted(request, step.model_copy(update={"results": (result,)} if result else {}))[0]
 
 
 def _turn(turn: str, request: Request, one: Asked, shown: tuple[str, ...]) -> Turn:
