@@ -31,8 +31,8 @@ class Orchestrator:
 
     `log` keeps finished turns, `learning` is what feedback feeds; without it, feedback is an error.
     A `checkpointer` (LangGraph's) makes turns resumable and approvals possible across processes.
-    `without` removes nodes. Close it, or use it as a context manager: that commits the playbook and calls what
-    is in `closing`.
+    `without` removes nodes. Close it, or use it as a context manager: that commits the playbook and calls
+    what is in `closing`.
 
     A turn's `parent` is the id of the turn before it: what that one showed is preferred, so that the
     prompt's beginning stays the same and the provider's cache holds. Turns of one `scope.session` in one

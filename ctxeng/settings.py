@@ -155,7 +155,7 @@ class App:
                 *retrieval_steps(given.context.sources.chunks, self.corpus, self.prompts),
             ),
             runner=self.toolkit.runner,
-            tools=self.tools,
+            tools=(*self.tools, *self.toolkit.added),
             observers=(self.log, *self.toolkit.observers, *self.observers),
             max_steps=given.graph.max_steps,
             cite=cite,

@@ -44,7 +44,8 @@ class ToolSource(SourceShare):
     """Tools as a source; `count` is the most of the app's own that are shown.
 
     `from` names servers of tools. Of theirs at most `cap` are loaded; `mode` says whether the graph or the
-    model loads and unloads them, `found` how many one search loads, `full` what happens at the cap, `expose`
+    model loads and unloads them, `found` how many one search loads, `prerequisites`
+    whether also those that give the ids which these ask for, `full` what happens at the cap, `expose`
     whether schemas stand in the tool block or, behind two fixed tools, at the window's end. `policy` with
     `window` (turns) and `calm` (share of the best score) decides where no model does; `ask` lets the model
     of the role `retrieve` name what to look for. `clip` (tokens) cuts results; the rest can be read by
@@ -59,6 +60,7 @@ class ToolSource(SourceShare):
     cap: int = Field(default=16, ge=1, le=512)
     found: int = Field(default=5, ge=1)
     full: Literal["evict", "refuse"] = "evict"
+    prerequisites: bool = False
     expose: Literal["native", "proxy"] = "native"
     policy: Literal["window", "decay"] = "window"
     window: int = Field(default=3, ge=1)

@@ -14,10 +14,12 @@ from ctxeng.retrieval.embed import TextEncoder
 from ctxeng.settings_tool_schema import ToolServer, ToolSource
 from ctxeng.text.prompts import Prompts
 from ctxeng.tools.catalogue import Catalogue
+from ctxeng.tools.clip.clipper import Clipper
 from ctxeng.tools.functions import Functions
 from ctxeng.tools.given import GivenTools
 from ctxeng.tools.listed import ListedProvider, read_tools
 from ctxeng.tools.modes import mode_named
+from ctxeng.tools.output import READ, ClippedRunner
 from ctxeng.tools.policy import Decay, Policy, SlidingWindow
 from ctxeng.tools.prepare import LoadTools
 from ctxeng.tools.provider import FunctionProvider, Provider
@@ -31,8 +33,8 @@ from ctxeng.turn import Tool
 class ToolKit:
     """All that a settings file says of tools, built once it is asked for.
 
-    `environ` is where keys are looked up, `own` are the app's tools and `rest` runs their calls, `function` finds a
-    function by `package.module:name`.
+    `environ` is where keys are looked up, `own` are the app's tools and `rest` runs their calls, `function`
+    finds a function by `package.module:name`.
     """
 
     given: ToolSource
@@ -54,7 +56,8 @@ class ToolKit:
         twice = {name for name in names if names.count(name) > 1}
         if twice:
             raise BadInput(f"two tool servers are named {min(twice)!r}; give one of them another `name`")
-        catalogue = Catalogue(self.encoder, frozenset(tool.name for tool in self.own))
+        taken = frozenset({READ, *(tool.name for tool in self.own)})
+        catalogue = Catalogue(self.encoder, taken)
         return Providers(catalogue, servers, self.rest)
 
     @cached_property
@@ -70,6 +73,7 @@ class ToolKit:
             cap=given.cap,
             found=min(given.found, given.cap),
             full=given.full,
+            prerequisites=given.prerequisites,
             expose=given.expose,
             sessions=Sessions(self.encoder),
         )
@@ -86,10 +90,18 @@ class ToolKit:
             return ()
         return (LoadTools(self.tools, self.providers, self.given.ask, prompts=self.prompts),)
 
-    @property
+    @cached_property
     def runner(self) -> Runner | None:
-        """What runs all calls."""
-        return self.rest if self.providers is None else self.providers
+        """What runs all calls, and cuts their results where the file says so."""
+        found = self.rest if self.providers is None else self.providers
+        if found is None or self.given.clip is None:
+            return found
+        return ClippedRunner(found, Clipper(self.given.clip))
+
+    @property
+    def added(self) -> tuple[Tool, ...]:
+        """The tools that come with the runner: reading what was cut."""
+        return self.runner.tools if isinstance(self.runner, ClippedRunner) else ()
 
     @property
     def observers(self) -> Sequence[Observer]:

@@ -59,7 +59,7 @@ class ClippedRunner:
     query: Callable[[Call], str] = asked_by
 
     def __post_init__(self) -> None:
-        least = self.clipper.count.count(page_line(READ, "0" * 16, 10**9, 10**9, 10**10)) + 16
+        least = self.clipper.count.count(page_line(READ, "0" * 16, 10**9, 10**9, 10**10)) + 32
         if self.clipper.tokens < least:
             raise BadInput(
                 f"an allowance of {self.clipper.tokens} tokens holds no result; give {least} or more"

@@ -71,7 +71,7 @@ class LoadTools:
         queries = [query for query in dict.fromkeys(wanted.queries) if query.strip()][: self.queries]
         found: list[str] = []  # for earlier queries: later ones do not push it out
         for query in queries if mode.search_step else ():
-            names = [name for name, _ in tools.ranked(request, working, query).best(tools.found)]
+            names = tools.searched(request, working, query)
             change = add(working, names, tools.cap, full=tools.full, busy=found)
             found, working = [*found, *names], change.working
             if change.refused:

@@ -25,6 +25,7 @@ from ctxeng.tools.manage import (
     told,
 )
 from ctxeng.tools.modes import HYBRID, Mode
+from ctxeng.tools.needs import closed
 from ctxeng.tools.policy import Policy, SlidingWindow
 from ctxeng.tools.priors import Used
 from ctxeng.tools.rank import Ranked, ToolRanker
@@ -42,7 +43,8 @@ class ToolSet:
     """The loaded tools of a catalogue, at most `cap`, beside the app's own, which are always there.
 
     `mode` says who loads and unloads, `policy` how that goes where no model does, `found` how many tools
-    one search loads, `full` what happens at the cap. `expose` "proxy" keeps schemas out of the tool block:
+    one search loads (`prerequisites`: also the tools that give the ids those ask for), `full` what happens at
+    the cap. `expose` "proxy" keeps schemas out of the tool block:
     the model sees two fixed tools and reads schemas at the end of the window. Under pressure schemas are
     trimmed by `fit`. A turn's choice is pinned in its request; between turns `sessions` remembers.
     """
@@ -54,6 +56,7 @@ class ToolSet:
     cap: int = 16
     found: int = 5
     full: Full = "evict"
+    prerequisites: bool = False
     expose: Expose = "native"
     sessions: Sessions = field(default_factory=Sessions)
     fit: Fitted = field(default_factory=Fitted)
@@ -136,6 +139,11 @@ class ToolSet:
             return found
         free = np.array([name not in own for name in found.tools])
         return Ranked(found.tools, np.where(free, found.scores, np.float32(0)))
+
+    def searched(self, request: Request, working: Working, query: str) -> list[str]:
+        """What one search loads: the best matches, and where `prerequisites` are wanted, what they need."""
+        names = [name for name, _ in self.ranked(request, working, query).best(self.found)]
+        return closed(names, self.catalogue, self.cap) if self.prerequisites else names
 
     # -- what the model does ----------------------------------------------------------------------------
 
@@ -225,7 +233,7 @@ class ToolSet:
         query = call.arguments.get("query")
         if call.malformed or not isinstance(query, str) or not query.strip():
             raise BadInput(f"{SEARCH} needs `query`, a text that says what the tool should do")
-        return [name for name, _ in self.ranked(request, working, query).best(self.found)]
+        return self.searched(request, working, query)
 
     # -- learning ---------------------------------------------------------------------------------------
 
@@ -234,9 +242,10 @@ class ToolSet:
         if turn.error:
             return
         request, scope = turn.request, turn.request.scope
-        own = {tool.name for tool in request.tools}
+        others = {tool.name for tool in (*request.tools, *managing(self.mode, self.expose))}
         ran = [name for step in turn.steps for name in self._ran(step)]
-        called = tuple(name for name in ran if name in self.catalogue and name not in own)
+        # not only what is in the catalogue: a log is read before the servers are
+        called = tuple(name for name in ran if name not in others)
         tools = tuple(dict.fromkeys(called))
         session = f"{scope.user} {scope.session}" if scope.session else ""
         learned = Used(turn.id, request.query.text, tools, session) if tools else None

@@ -211,7 +211,6 @@ def test_a_server_never_gets_the_calls_of_a_tool_that_the_request_brings():
     assert results(turn) == ["5"]
 
 
-@pytest.mark.xfail(strict=True, reason="Assembler reserves for steps only where the request brings tools")
 def test_a_set_of_tools_brings_a_reserve_for_their_results():
     model = ScriptedModel(["ok"])
     app(model, loop=None).invoke("hello")

@@ -16,6 +16,7 @@ from ctxeng.tools.clip.asked import asked_words
 from ctxeng.tools.clip.json_tree import Bare, Fields, Node
 
 _BEST = 4_096  # values that are ranked; no allowance of a tool's result holds more
+_WEIGHED = 20_000  # values that are looked at closely for how they stand, beside those that are asked for
 _READ = 400  # characters of a string in which words are looked for
 _MAP = 12  # fields from which on an object is a map, and its values are elements like an array's
 _WORDS = re.compile(r"[^\W_]+(?:_[^\W_]+)*")
@@ -54,10 +55,13 @@ def ranked(nodes: Sequence[Node], query: str, weights: Weights) -> list[int]:
     records: dict[int, float] = {}
     for place, share in matched.items():
         records[element[place]] = max(records.get(element[place], 0.0), share)
+    leaves = [place for place, node in enumerate(nodes) if node.size < 0]
+    if len(leaves) > _WEIGHED:
+        near = set(heapq.nlargest(_WEIGHED, leaves, key=back.__getitem__))
+        leaves = [place for place in leaves if place in near or element[place] in records]
     scored = []
-    for place, node in enumerate(nodes):
-        if node.size >= 0:
-            continue
+    for place in leaves:
+        node = nodes[place]
         found = weights.match * matched.get(place, 0.0) + weights.record * records.get(element[place], 0.0)
         found *= 1.0 if element[place] else weights.alone
         gain, cost = _gain_and_cost(node, nodes, weights)

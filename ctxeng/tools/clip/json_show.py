@@ -26,6 +26,8 @@ class _Tree:
     chosen: Chosen
     inside: dict[int, list[int]] = field(default_factory=dict)  # of each container: what is kept of it
 
+    made: dict[int, str] = field(default_factory=dict)  # of each value: its JSON
+
     def __post_init__(self) -> None:
         for leaf in sorted(self.chosen):
             place = leaf
@@ -38,66 +40,72 @@ class _Tree:
                 place = above
 
     def value(self, place: int) -> str:
-        node = self.nodes[place]
-        if node.size < 0:
-            short = self.chosen.get(place)
-            return written(node.value) if short is None else json.dumps(short, ensure_ascii=False)
-        if isinstance(node.value, Fields):
-            return self.fields(place)
-        return self.array(place)
+        """The value as JSON, written once however often it is asked for."""
+        if place not in self.made:
+            node = self.nodes[place]
+            if node.size < 0:
+                short = self.chosen.get(place)
+                self.made[place] = written(node.value) if short is None else _quoted(short)
+            elif isinstance(node.value, Fields):
+                self.made[place] = self.fields(place)
+            else:
+                self.made[place] = self.array(place)
+        return self.made[place]
 
     def fields(self, place: int) -> str:
-        kept = self.inside.get(place, [])
-        members = [f"{_quoted(self.nodes[each].name)}:{self.value(each)}" for each in kept]
-        gone = self.missing(place)
-        return (
-            "{" + ",".join([*members, *([f'"{GONE}":{_quoted("left out: " + gone)}'] if gone else [])]) + "}"
-        )
+        """An object. Of several in one array the array tells what they lack, once."""
+        members = [f"{_quoted(self.nodes[each].name)}:{self.value(each)}" for each in self.kept(place)]
+        above = self.nodes[place].parent
+        told = above >= 0 and not self.nodes[place].name and len(self.kept(above)) > 1
+        gone = "" if told else _listed(self.absent(place))
+        mark = [f'"{GONE}":{_quoted("left out: " + gone)}'] if gone else []
+        return "{" + ",".join([*members, *mark]) + "}"
 
     def array(self, place: int) -> str:
-        kept, of = self.inside.get(place, []), self.nodes[place].size
+        """An array, as keys and rows where that is shorter; what is left out stands last."""
+        kept, of = self.kept(place), self.nodes[place].size
         gone = of - len(kept)
-        members = [self.value(each) for each in kept]
-        mark = [_quoted(f"{GONE} {gone} of {of} left out")] if gone else []
-        plain = "[" + ",".join([*members, *mark]) + "]"
-        rows = self.rows(place) if len(kept) > 1 else ""
+        said = [f"{gone} of {of} left out"] if gone else []
+        lacking = list(dict.fromkeys(each for record in kept for each in self.absent(record)))
+        if len(kept) > 1 and lacking:
+            said.append(f"left out of some: {_listed(lacking)}")
+        mark = [_quoted(f"{GONE} {'; '.join(said)}")] if said else []
+        plain = "[" + ",".join([*map(self.value, kept), *mark]) + "]"
+        rows = self.rows(kept, of, lacking) if len(kept) > 1 else ""
         return rows if rows and len(rows) < len(plain) else plain
 
-    def rows(self, place: int) -> str:
-        """An array of records as keys and rows; empty where they are not of one form."""
-        kept, of = self.inside[place], self.nodes[place].size
-        names = [self.nodes[each].name for each in self.inside.get(kept[0], ())]
-        if not all(isinstance(self.nodes[each].value, Fields) and self.inside.get(each) for each in kept):
+    def rows(self, kept: Sequence[int], of: int, lacking: Sequence[tuple[bool, str]]) -> str:
+        """Records as keys and rows; empty where they are not of one form."""
+        forms = {tuple(self.nodes[each].name for each in self.kept(record)) for record in kept}
+        whole = {len(self.absent(record)) for record in kept}
+        if len(forms) > 1 or not all(isinstance(self.nodes[each].value, Fields) for each in kept):
             return ""
-        lacking = self.missing(kept[0])
-        for record in kept:
-            form = [self.nodes[each].name for each in self.inside[record]]
-            if form != names or self.missing(record) != lacking:
-                return ""
-        lines = ["[" + ",".join(map(self.value, self.inside[record])) + "]" for record in kept]
+        names = next(iter(forms))
+        if not names or len(set(names)) < len(names) or whole != {len(lacking)}:
+            return ""
+        lines = ["[" + ",".join(map(self.value, self.kept(record))) + "]" for record in kept]
         gone = [f"{of - len(kept)} of {of} rows"] if of > len(kept) else []
-        gone += [f"in each row: {lacking}"] if lacking else []
+        gone += [f"of each row: {_listed(lacking)}"] if lacking else []
         mark = f',"{GONE}":{_quoted("left out: " + "; ".join(gone))}' if gone else ""
         return f'{{"keys":[{",".join(map(_quoted, names))}],"rows":[{",".join(lines)}]{mark}}}'
 
-    def missing(self, place: int) -> str:
-        """The names of the fields that are left out, or how many they are; empty where none is."""
-        kept = {self.nodes[each].place for each in self.inside.get(place, ())}
-        names = self.nodes[place].value
-        if len(kept) == len(names):
-            return ""
-        if len(names) - len(kept) > 100:  # noqa: PLR2004 - a map
-            return f"{len(names) - len(kept)} of {len(names)} fields"
-        gone = sorted(
-            (
-                (isinstance(value, Fields | list), name)
-                for at, (name, value) in enumerate(names)
-                if at not in kept
-            ),
-            key=lambda each: not each[0],
-        )
-        more = f" and {len(gone) - _NAMED} more" if len(gone) > _NAMED else ""
-        return ", ".join(name[:40] for _, name in gone[:_NAMED]) + more
+    def kept(self, place: int) -> Sequence[int]:
+        return self.inside.get(place, ())
+
+    def absent(self, place: int) -> list[tuple[bool, str]]:
+        """The fields of an object that are left out: whether they hold more, and their names."""
+        held = self.nodes[place].value
+        if not isinstance(held, Fields) or len(self.kept(place)) == len(held):
+            return []
+        kept = {self.nodes[each].place for each in self.kept(place)}
+        return [(isinstance(v, Fields | list), name) for at, (name, v) in enumerate(held) if at not in kept]
+
+
+def _listed(fields: Sequence[tuple[bool, str]]) -> str:
+    """A few of their names, those that hold more first, and how many others there are."""
+    names = [name[:40] for _, name in sorted(fields, key=lambda each: not each[0])[:_NAMED]]
+    more = len(fields) - len(names)
+    return ", ".join(names) + (f" and {more} more" if more else "")
 
 
 def _quoted(text: str) -> str:

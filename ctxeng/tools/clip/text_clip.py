@@ -26,5 +26,5 @@ def _clipped(text: str, query: str, fits: Fits, weight: float) -> str | None:
     spans = piece_spans(text, _LONGEST)
     matched = relevance([text[start:stop] for start, stop in spans], query)
     scores = spread(spread(matched, _BESIDE), _BESIDE) + weight * ends(len(spans), _HEAD, _TAIL)
-    scores[[0, -1]] += 2 * weight  # what it is, and how it ended
+    scores[[0, -1]] += 0.8 * weight  # what it is and how it ended come right after the best match
     return Kept(text, spans, by_rank(scores)).clip(fits)

@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import median
 from typing import TypeVar
 
@@ -225,7 +226,7 @@ def speed(encoder: TextEncoder | None, seed: int) -> Iterator[Row]:
     for size, targets in SIZES.items():
         tools = [_again(base[place % len(base)], place // len(base)) for place in range(size)]
         lexical = Lexical([full_text(tool) for tool in tools])
-        plain = _p50(lambda question, index=lexical: index.search(question, 10), questions[:ASKED])
+        plain = _p50(partial(_searched, lexical), questions[:ASKED])
         kinds: dict[str, TextEncoder | None] = {"words": None, "hybrid, hashed words": HashingEmbedder()}
         if encoder is not None:
             kinds["hybrid, all-MiniLM-L6-v2, encoding included"] = Embedder(cache=None)
@@ -233,11 +234,19 @@ def speed(encoder: TextEncoder | None, seed: int) -> Iterator[Row]:
             catalogue, ranker = Catalogue(each), ToolRanker()
             catalogue.add(tools)
             ranker.scores(catalogue, "warm up")
-            taken = _p50(lambda q, c=catalogue, r=ranker: r.scores(c, q).best(10), questions[:ASKED])
+            taken = _p50(partial(_ranked, catalogue, ranker), questions[:ASKED])
             label, target = f"{size:,} tools, {name}", targets.get(name, "")
             yield Row(f"{label}: the 10 best, p50", taken, "ms", plain, "bm25s over a ready index", target)
             if each is None:
                 yield from _changed(label, catalogue, tools[:ASKED])
+
+
+def _searched(index: Lexical, question: str) -> object:
+    return index.search(question, 10)
+
+
+def _ranked(catalogue: Catalogue, ranker: ToolRanker, question: str) -> object:
+    return ranker.scores(catalogue, question).best(10)
 
 
 def _changed(name: str, catalogue: Catalogue, tools: Sequence[Tool]) -> Iterator[Row]:
