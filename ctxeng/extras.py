@@ -27,6 +27,7 @@ EXTRAS = {
     "selectolax": "docs",
     "markdown_it": "docs",
     "sklearn": "train",
+    "mcp": "mcp",
 }
 
 

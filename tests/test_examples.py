@@ -22,6 +22,7 @@ KEY_LINES = {
     "own_graph": "You wrote: Why was [card] charged twice?",
     "pieces": "replayed: In Leipzig.",
     "graph_source": "aspirin interacts with warfarin.",
+    "tool_catalogue": "loaded at the end: track",
     "iterative_retrieval": "chunks: Blue Harbour Early life",
 }
 

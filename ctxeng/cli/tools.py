@@ -178,8 +178,8 @@ def simulate(
         _print(("session", "loaded", "added", "removed", "tokens", "needed tools there"), rows)
     out().print(
         f"{found.turns} turns: all needed tools loaded in {found.present:.1%}, {found.share:.1%} of them\n"
-        f"{found.loaded:.1f} tools, {found.tokens:,.0f} tokens a turn; the set changed in {found.changed:.0%}\n"
-        f"block byte for byte the same in {found.same:.1%} of {found.calm} turns whose need did not change\n"
+        f"{found.loaded:.1f} tools, {found.tokens:,.0f} tokens a turn; changed in {found.changed:.0%}\n"
+        f"the same block byte for byte in {found.same:.1%} of {found.calm} turns whose need did not change\n"
         f"removed over added in 3 turns {found.removal_ratio:.1%}; loaded again {found.readds:.2f} a session"
     )
 

@@ -10,7 +10,10 @@ from ctxeng.retrieval.words import terms
 from ctxeng.tools.catalogue import Catalogue
 from ctxeng.turn import Tool
 
-_ID = re.compile(r"^(?P<what>.+?)[_\s-]?(?:ids?|Ids?|IDs?|uuid|key|token|slug|code|symbol|ref)$")
+_ID = re.compile(
+    r"^(?P<what>.+?)"
+    r"(?:[_\s-](?i:ids?|uuid|key|token|slug|code|symbol|ref)|IDs?|Ids?|Uuid|Key|Token|Slug|Code|Symbol|Ref)$"
+)
 _FIND = frozenset(terms("search find list lookup query browse all"))
 _GET = frozenset(terms("get fetch read show retrieve resolve check"))
 _MAKE = frozenset(terms("create add new make start open register login authenticate book place"))

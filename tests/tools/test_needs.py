@@ -20,7 +20,7 @@ LOOK = tool("get_playlist", "playlist_id")
 
 def test_a_need_is_a_required_parameter_that_holds_an_id():
     assert [(need.parameter, need.what) for need in needs(PLAY)] == [("playlist_id", {"playlist"})]
-    assert list(needs(tool("ping", "host"))) == []
+    assert list(needs(tool("ping", "host", "monkey"))) == []
     assert [need.what for need in needs(tool("f", "orderItemId", "apiKey"))] == [{"order", "item"}, {"api"}]
     assert list(needs(Tool(name="odd", parameters={"type": "object", "required": "id"}))) == []
 
