@@ -28,6 +28,7 @@ EXTRAS = {
     "markdown_it": "docs",
     "sklearn": "train",
     "mcp": "mcp",
+    "httpx": "openapi",
 }
 
 

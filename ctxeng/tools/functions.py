@@ -56,7 +56,7 @@ class Functions:
                 value = await function(**arguments)
             else:
                 value = await asyncio.to_thread(function, **arguments)
-            return Result(call_id=call.id, text=value if isinstance(value, str) else _dumped(value))
+            return Result(call_id=call.id, text=value if isinstance(value, str) else dumped(value))
         except Exception as error:  # noqa: BLE001 - a tool may raise anything, and the model is told what
             return _failed(call, f"{type(error).__name__}: {error}")
 
@@ -94,7 +94,8 @@ def _arguments(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[s
     return {**named, **{k: v for k, v in (checked.model_extra or {}).items() if k != "scope"}}
 
 
-def _dumped(value: object) -> str:
+def dumped(value: object) -> str:
+    """What a function returned, as JSON."""
     return json.dumps(TypeAdapter(type(value)).dump_python(value, mode="json"), ensure_ascii=False)
 
 
