@@ -192,6 +192,7 @@ def replayed(
         plan.policy,
         ranker,
         cap=plan.cap,
+        found=min(5, plan.cap),
         sessions=Sessions(encoder),
     )
     return list(replay(tools, asked, price, plan.tokens))
