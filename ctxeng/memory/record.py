@@ -1,4 +1,4 @@
-"""What a memory keeps of a session: records that only grow, and edits that say what the window shows of them."""
+"""What a memory keeps of a session: records that only grow, and edits that say what is shown of them."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class MemoryStore(Protocol):
         ...
 
     def arrived(self, scope: Scope, after: int = 0) -> list[Arrived]:
-        """The records of all sessions of exactly this tenant and user whose row is above `after`, in order."""
+        """The records of all sessions of exactly this tenant and user with a row above `after`, in order."""
         ...
 
     def generation(self, scope: Scope) -> int:
@@ -87,7 +87,7 @@ class MemoryStore(Protocol):
         ...
 
     def note(self, scope: Scope, facts: Sequence[Fact]) -> None:
-        """Keep these facts for the scope's tenant and user; a fact that is there already is not kept twice."""
+        """Keep these facts for the tenant and user of the scope; what is there already is not kept twice."""
         ...
 
     def facts(self, scope: Scope, subject: str = "") -> list[Fact]:
