@@ -12,7 +12,7 @@ from ctxeng.errors import ApprovalNeeded, BadInput, UnknownTurn
 from ctxeng.learn import Learned, Learning
 from ctxeng.learn_graph import FEEDBACK, LearnGraph, learned
 from ctxeng.record import Turns
-from ctxeng.turn import Feedback, Observed, Truth, Unlabelled
+from ctxeng.turn import Edited, Feedback, Observed, Truth, Unlabelled
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,16 @@ class LearnRuns:
             "feedback": FEEDBACK.dump_python(given, mode="json") if given else None,
         }
         return self._learned(turn_id, start)
+
+    def edited(self, turn_id: str, text: str) -> Learned:
+        """What the user's edit of the answer teaches. Raises UnknownTurn, ApprovalNeeded.
+
+        BadInput where the turn has no answer that could have been edited.
+        """
+        answer = self.log.get(turn_id).answer
+        if answer is None:
+            raise BadInput(f"turn {turn_id!r} ended without an answer: there was nothing to edit")
+        return self.feedback(turn_id, None, Edited.of(answer.text, text))
 
     def approve(self, turn_id: str, *, decision: bool | list[int]) -> Learned:
         """Go on with deltas that wait for a person. Raises UnknownTurn."""

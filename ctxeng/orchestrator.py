@@ -171,17 +171,23 @@ class Orchestrator:
         *,
         truth: Any = None,
         score: float | None = None,
+        edit: str | None = None,
         evidence: str = "",
         comment: str = "",
         scope: Scope | None = None,
     ) -> Learned:
-        """Learn from a turn, now or days later: a truth, an observed score from 0 to 1, or a comment.
+        """Learn from a turn, now or days later: a truth, an observed score (0 to 1), a comment, an edit.
 
-        With a `scope`, only a turn of that scope. Raises UnknownTurn, BadInput where both a truth and a
-        score are given, and ApprovalNeeded where `approve: human` waits for `approve(turn_id, ...)`.
+        `edit` is what the user made of the answer; its score is computed. With a `scope`, only a turn of
+        that scope. Raises UnknownTurn, BadInput where more than one of truth, score and edit is given, and
+        ApprovalNeeded where `approve: human` waits for `approve(turn_id, ...)`.
         """
         if scope is not None and self.log.get(turn_id).request.scope != scope:
             raise UnknownTurn(f"no turn {turn_id!r} in this scope")
+        if edit is not None:
+            if truth is not None or score is not None or evidence or comment:
+                raise BadInput("give an edit alone: what it scores is computed from it")
+            return self._learns().edited(turn_id, edit)
         return self._learns().feedback(turn_id, *feedback_given(truth, score, evidence, comment))
 
     def approve(self, turn_id: str, *, decision: bool | list[int] = True) -> Learned:

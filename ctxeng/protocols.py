@@ -164,6 +164,30 @@ class Managed(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Absorbed:
+    """How many of a turn's newest steps the window still has to show itself; what it cost, by role."""
+
+    stay: int
+    usage: dict[str, Usage] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """A source that keeps what was said, and what shrinks it; the one that writes while a turn runs."""
+
+    def remember(self, turn: Turn) -> dict[str, Usage]:
+        """Keep the turn, and shrink what is due; what that cost by role. Idempotent by `turn.id`."""
+        ...
+
+    def absorb(self, turn_id: str, request: Request, steps: Sequence[Step]) -> Absorbed | None:
+        """Take over the older steps of a running turn, whose window is full; None where that cannot be.
+
+        What was taken over is in what the source gathers from then on. Idempotent by `turn_id`.
+        """
+        ...
+
+
 class Models(Protocol):
     """A model for each role."""
 

@@ -11,7 +11,17 @@ from ctxeng.assemble import Assembler, step_sections
 from ctxeng.budget import Budget
 from ctxeng.errors import ContextOverflow, LoopSpent, WindowTooSmall
 from ctxeng.models.citations import CitationFilter, attribute
-from ctxeng.protocols import Event, Managed, Models, Observer, OnEvent, Prepare, Runner
+from ctxeng.protocols import (
+    Absorbed,
+    Event,
+    Managed,
+    Models,
+    Observer,
+    OnEvent,
+    Prepare,
+    Remembers,
+    Runner,
+)
 from ctxeng.text.replies import parsed_or_none
 from ctxeng.turn import (
     Answer,
@@ -25,6 +35,7 @@ from ctxeng.turn import (
     Section,
     Step,
     Tool,
+    Turn,
     Usage,
     add_usage,
 )
@@ -33,6 +44,14 @@ Hook = Callable[[Any], Any]  # a user's own node: takes and returns the value th
 HOOKED = ("prepare", "assemble", "answer", "remember")  # nodes that a user's function can stand before
 REMOVABLE = ("prepare", "act", "remember")
 SMALLER = 0.8  # of the window, where a provider says that the prompt is too long after all
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A running turn's id, and the steps it has made before the one at hand."""
+
+    turn: str
+    steps: tuple[Step, ...]
 
 
 @dataclass(frozen=True)
@@ -121,11 +140,13 @@ class Steps:
         """The same, awaited."""
         return _no_runner(call) if self.runner is None else await self.runner.arun(call, scope)
 
-    def append(self, context: Context, request: Request, ask: Ask, step: Step) -> tuple[Request, Context]:
-        """The request as the step left it, and the window with the step behind the query.
+    def append(
+        self, context: Context, request: Request, ask: Ask, step: Step, earlier: Earlier | None = None
+    ) -> tuple[Request, Context, dict[str, Usage]]:
+        """The request as the step left it, the window with the step behind the query, what that cost.
 
         The window is assembled anew once the loop reserve is spent, or where the model changed what a
-        source shows.
+        source shows. A memory takes over the `earlier` steps where the reserve is spent.
         """
         sections = step_sections(step.answer.message, step.results)
         changed = False
@@ -133,20 +154,40 @@ class Steps:
             request, anew = source.adjusted(request, step)
             changed = changed or anew
         if changed:
-            return request, self.assemble(request, ask, [*context.of("step"), *sections])
-        return request, self._appended(context, request, ask, sections)
-
-    def _appended(self, context: Context, request: Request, ask: Ask, sections: Sequence[Section]) -> Context:
+            return request, self.assemble(request, ask, [*context.of("step"), *sections]), {}
         try:
-            return self.assembler.append(context, sections, self.models.role("answer"))
+            return request, self.assembler.append(context, sections, self.models.role("answer")), {}
         except LoopSpent:
-            return self.assemble(request, ask, [*context.of("step"), *sections])
+            steps, usage = [*context.of("step"), *sections], {}
+            if earlier is not None and (absorbed := self._absorbed(request, step, earlier)) is not None:
+                staying = [*earlier.steps, step][len(earlier.steps) + 1 - absorbed.stay :]
+                steps = [s for each in staying for s in step_sections(each.answer.message, each.results)]
+                usage = absorbed.usage
+            return request, self.assemble(request, ask, steps), usage
+
+    def _absorbed(self, request: Request, step: Step, earlier: Earlier) -> Absorbed | None:
+        """What the first memory that can makes of the turn's steps so far."""
+        found = (m.absorb(earlier.turn, request, (*earlier.steps, step)) for m in self.memories)
+        return next((absorbed for absorbed in found if absorbed is not None), None)
+
+    def remember(self, turn: Turn) -> Turn:
+        """Tell memories and observers of a finished turn; with what remembering it cost."""
+        for memory in self.memories:
+            turn = turn.model_copy(update={"usage": add_usage(turn.usage, memory.remember(turn))})
+        for observer in self.observers:
+            observer.observe(turn)
+        return turn
 
     def offered(self, request: Request) -> Request:
         """The request with the app's own tools; those that it brings itself come first, each name once."""
         tools = {tool.name: tool for tool in (*self.tools, *request.tools)}
         order = dict.fromkeys(tool.name for tool in (*request.tools, *self.tools))
         return request.model_copy(update={"tools": tuple(tools[name] for name in order)})
+
+    @cached_property
+    def memories(self) -> tuple[Remembers, ...]:
+        """The sources that keep what was said."""
+        return tuple(s for s in self.assembler.sources.values() if isinstance(s, Remembers))
 
     @cached_property
     def managed(self) -> tuple[Managed, ...]:

@@ -15,7 +15,7 @@ from ctxeng.playbook.delta import DELTAS
 from ctxeng.protocols import Proposal
 from ctxeng.record import slim
 from ctxeng.storage.progress import Progress
-from ctxeng.turn import Labelled, Observed, Task, Turn, Unlabelled, Usage, add_usage
+from ctxeng.turn import Edited, Labelled, Observed, Task, Turn, Unlabelled, Usage, add_usage
 
 Solve = Callable[[Task, str], Turn]  # a task and the turn's id
 Mode = Literal["online", "offline", "eval"]
@@ -233,7 +233,7 @@ def turn_id(key: str, task: Task) -> str:
 def score_of(turn: Turn) -> float | None:
     """The score its feedback holds, or None."""
     match turn.feedback:
-        case Labelled(score=score) | Observed(score=score):
+        case Labelled(score=score) | Observed(score=score) | Edited(score=score):
             return score
         case Unlabelled():
             return None

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import JsonValue, field_validator
 
 from ctxeng.ask import Ask, Choice, Choices, FreeText, Schema, Want
-from ctxeng.feedback import Feedback, Labelled, Observed, Truth, Unlabelled
+from ctxeng.feedback import Edited, Feedback, Labelled, Observed, Truth, Unlabelled
 from ctxeng.message import (
     TRUST_ORDER,
     Call,
@@ -36,6 +36,7 @@ __all__ = [
     "Choices",
     "Chunk",
     "Context",
+    "Edited",
     "Feedback",
     "Finish",
     "FreeText",

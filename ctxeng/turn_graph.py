@@ -14,7 +14,7 @@ from langgraph.types import Command, Send, interrupt
 
 from ctxeng.errors import Cancelled
 from ctxeng.protocols import OnEvent
-from ctxeng.steps import Steps
+from ctxeng.steps import Earlier, Steps
 from ctxeng.storage.bodies import Bodies
 from ctxeng.turn import Answer, Ask, Call, Context, Request, Result, Step, Turn, Usage, add_usage
 
@@ -130,19 +130,23 @@ class TurnGraph:
         *earlier, last = state["progress"]["steps"]
         step = self._step(last["answer"], state["results"])
         context = self.bodies.get(state["progress"]["context"], Context)
-        request, grown = self.steps.append(context, self._request(state), _ask(state), step)
-        steps = [*earlier, {"answer": last["answer"], "results": state["results"]}]
+        done = tuple(self._step(each["answer"], each["results"]) for each in earlier)
+        request, grown, cost = self.steps.append(
+            context, self._request(state), _ask(state), step, Earlier(state["given"]["turn"], done)
+        )
         update = _progress(
-            state, request=self.bodies.put(request), context=self.bodies.put(grown), steps=steps
+            state,
+            request=self.bodies.put(request),
+            context=self.bodies.put(grown),
+            steps=[*earlier, {"answer": last["answer"], "results": state["results"]}],
+            usage=_plain(add_usage(_usage(state), cost)),
         )
         self._note(state, update)
         return {**update, "results": cast("dict[str, str]", None)}
 
     def remember(self, state: TurnState) -> TurnState:
-        """Tell every observer of the finished turn."""
-        turn = self.steps.hooked("remember", self.finished(state))
-        for observer in self.steps.observers:
-            observer.observe(turn)
+        """Tell memories and observers of the finished turn."""
+        turn = self.steps.remember(self.steps.hooked("remember", self.finished(state)))
         return {"done": self.bodies.put(turn)}
 
     # -- values -------------------------------------------------------------------------------------------
@@ -184,14 +188,13 @@ class TurnGraph:
 
     def _answered(self, state: TurnState, context: Context, answer: Answer) -> Command[str]:
         ref, progress = self.bodies.put(answer), state["progress"]
-        usage = {role: Usage.model_validate(each) for role, each in progress["usage"].items()}
         steps = [*progress["steps"], {"answer": ref}]
         update = _progress(
             state,
             context=self.bodies.put(context),
             pending=ref,
             steps=steps,
-            usage=_plain(add_usage(usage, answer.usage)),
+            usage=_plain(add_usage(_usage(state), answer.usage)),
         )
         self._note(state, update)
         return Command(update=update, goto=self._next(state, answer, ref, len(steps)))
@@ -246,6 +249,10 @@ def _leaf(leaf: Leaf, call: Callable[..., Any], acall: Callable[..., Any]) -> An
     if leaf == "both":
         return RunnableLambda(call, afunc=acall)  # half a millisecond dearer than a plain function
     return call if leaf == "sync" else acall
+
+
+def _usage(state: TurnState) -> dict[str, Usage]:
+    return {role: Usage.model_validate(each) for role, each in state["progress"]["usage"].items()}
 
 
 def _plain(usage: Mapping[str, Usage]) -> dict[str, Any]:

@@ -143,5 +143,4 @@ class TurnRuns:
         turn = self.graphs.finished({**state, "progress": progress})
         said = f"{type(error).__name__}: {error}".removesuffix(": ")
         turn = turn.model_copy(update={"error": said})
-        for observer in self.steps.observers:
-            observer.observe(turn)
+        self.steps.remember(turn)

@@ -43,16 +43,31 @@ class Compaction:
 
     def propose(self, view: View) -> Proposed | None:
         """The summary; None where the trigger does not fire, or where nothing can go."""
-        if not self.trigger.fires(view) or self._spent(view):
+        if not self.trigger.fires(view) or self.spent(view):
             return None
         staying = self._newest(view)
         upto = len(view.records) if not staying else staying[0].number - 1
-        if upto <= view.upto and not view.kept:
+        return self.folded(view, upto, _asked(view, staying))
+
+    def folded(self, view: View, upto: int, kept: tuple[int, ...] = ()) -> Proposed | None:
+        """The summary of everything up to the record of that number; None where that is nothing new."""
+        if upto <= view.upto:
             return None
         gone = [_read(record, view) for record in view.records[view.upto : upto]]
         folded = fold_all(self.summarizer, view.summary, pieces(gone, self.count, self.chunk), self.room)
-        edit = Summarised(upto=upto, text=folded.text, kept=_asked(view, staying))
-        return Proposed(edit, folded.usage)
+        return Proposed(Summarised(upto=upto, text=folded.text, kept=kept), folded.usage)
+
+    def spent(self, view: View) -> bool:
+        """Whether the last user message has led to as many summaries as it may."""
+        if self.rounds is None:
+            return False
+        made = 0
+        for edit in reversed(view.edits):
+            if isinstance(edit, Summarised):
+                if any(record.message.role == "user" for record in view.records[edit.made :]):
+                    break
+                made += 1
+        return made >= self.rounds
 
     def _newest(self, view: View) -> list[Unit]:
         """The newest units that fit; the last one always, for it is what the model has to answer to."""
@@ -64,17 +79,6 @@ class Compaction:
                 break
             staying.insert(0, unit)
         return staying
-
-    def _spent(self, view: View) -> bool:
-        if self.rounds is None:
-            return False
-        made = 0
-        for edit in reversed(view.edits):
-            if isinstance(edit, Summarised):
-                if any(record.message.role == "user" for record in view.records[edit.made :]):
-                    break
-                made += 1
-        return made >= self.rounds
 
 
 def _asked(view: View, staying: list[Unit]) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from ctxeng.memory.record import Record
 from ctxeng.message import Call, Message, Part, Result, Text
 
 RECALLED = "recalled:"  # how the id of a message begins that recall put into a window
+FROM_MEMORY = "From memory:\n"  # how the result of a call begins by which the model recalled something
 
 
 def taken_in(messages: Sequence[tuple[str, Message]], after: int, time: str = "") -> list[Record]:
@@ -23,7 +24,8 @@ def taken_in(messages: Sequence[tuple[str, Message]], after: int, time: str = ""
         for place, piece in enumerate(_pieces(message)):
             number = after + len(records) + 1
             own = f"{key}.{place}" if key and place else key
-            records.append(Record(number=number, message=piece, key=own, time=time))
+            again = piece.role == "tool" and piece.text.startswith(FROM_MEMORY)
+            records.append(Record(number=number, message=piece, key=own, time=time, recalled=again))
     return records
 
 
@@ -31,18 +33,14 @@ def _pieces(message: Message) -> Iterator[Message]:
     results = [part for part in message.parts if isinstance(part, Result)]
     for result in results:
         yield Message(role="tool", parts=(result,), id=message.id)
-    rest = tuple(_distinct(part for part in message.parts if not isinstance(part, Result)))
-    if not any(not isinstance(part, Text) or part.text.strip() for part in rest):
-        return
     role = "user" if message.role == "tool" else message.role
+    rest = tuple(_distinct(part for part in message.parts if not isinstance(part, Result)))
     if role != "assistant":  # nobody but the model calls tools
         rest = tuple(part for part in rest if not isinstance(part, Call))
-    if rest:
-        yield (
-            message
-            if rest == message.parts and role == message.role
-            else Message(role=role, parts=rest, id=message.id)
-        )
+    if all(isinstance(part, Text) and not part.text.strip() for part in rest):
+        return
+    same = rest == message.parts and role == message.role
+    yield message if same else Message(role=role, parts=rest, id=message.id)
 
 
 def _distinct(parts: Iterable[Part]) -> Iterator[Part]:

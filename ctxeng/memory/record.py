@@ -15,13 +15,15 @@ class Record(Value):
     """One message of a session. `number` counts from 1 within the session and is never used again.
 
     `key` says where the message came from (a turn's id and its place there, say): a session takes a key in
-    once, so that a step that runs again changes nothing. `time` is ISO 8601, UTC.
+    once, so that a step that runs again changes nothing. `time` is ISO 8601, UTC. What was `recalled` says
+    nothing new: it is shown where it stands and never found by a search.
     """
 
     number: int = Field(ge=1)
     message: Message
     key: str = ""
     time: str = ""
+    recalled: bool = False
 
     @property
     def id(self) -> str:

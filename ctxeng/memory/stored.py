@@ -70,6 +70,10 @@ class MemoryStore(Protocol):
         """The session of exactly this scope; an empty one where there is none."""
         ...
 
+    def version(self, scope: Scope) -> int:
+        """The session's version alone."""
+        ...
+
     def write(self, scope: Scope, records: Sequence[Record], edits: Sequence[Edit], version: int) -> int:
         """Append, all or nothing; the session's new version. Raises Conflict where it is not at `version`."""
         ...

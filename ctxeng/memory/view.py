@@ -160,7 +160,10 @@ class View:
         if hidden:  # behind the summary: show them again beside it
             again = [u for u in units_of(self.records) if u.number <= self.upto and hidden & set(u.numbers)]
             self.kept = sorted([*self.kept, *again], key=lambda unit: unit.number)
-            self._calls.update((call.id, unit) for unit in again for call in unit.calls)
+            for unit in again:
+                for call in unit.calls:
+                    if self._calls[call.id].number == unit.number:  # no newer call has its id
+                        self._calls[call.id] = unit
 
     def _of(self, numbers: Iterable[int]) -> list[Unit]:
         wanted = set(numbers)
@@ -183,7 +186,7 @@ class View:
 
     def cost(self, unit: Unit) -> int:
         """Tokens that the unit costs as it is shown."""
-        return sum(price for _, price in unit.shown(self._shape, self.price))
+        return sum(price for _, price in unit.shown(self.shape, self.price))
 
     # -- the messages -----------------------------------------------------------------------------------
 
@@ -197,13 +200,14 @@ class View:
         ]
 
     @property
-    def _shape(self) -> Shape:
+    def shape(self) -> Shape:
+        """How records are shown that are not shown whole."""
         return Shape(self._texts, self._emptied, self._gone, self._notes, self.marked)
 
     def _show(self, unit: Unit) -> None:
         if self._folding:
             return
-        for message, price in unit.shown(self._shape, self.price):
+        for message, price in unit.shown(self.shape, self.price):
             self._put(message, price)
 
     def _put(self, message: Message, price: int) -> None:
@@ -233,7 +237,10 @@ class View:
 
 def units_of(records: Sequence[Record]) -> list[Unit]:
     """The records as units; results that belong to no call are left out."""
-    return folded(records, (), lambda _: 0).units
+    view = View(lambda _: 0, _folding=True)  # nothing is shown, so nothing is priced
+    for record in records:
+        view.add(record)
+    return view.units
 
 
 def folded(records: Sequence[Record], edits: Sequence[Edit], price: Price, *, marked: bool = False) -> View:

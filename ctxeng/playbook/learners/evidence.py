@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ctxeng.playbook.book import Playbook
 from ctxeng.playbook.entry import Entry
-from ctxeng.turn import TRUST_ORDER, Labelled, Observed, Trust, Turn, Unlabelled, least_trust
+from ctxeng.turn import TRUST_ORDER, Edited, Labelled, Observed, Trust, Turn, Unlabelled, least_trust
 
 SOLVED = 0.999
 
@@ -19,6 +19,8 @@ def outcome(turn: Turn) -> str:
             return f"The answer was {verdict}. The right answer: {truth.target}"
         case Observed(score=score, evidence=evidence):
             return f"Observed score {score:.2f} of 1. {evidence}".strip()
+        case Edited(score=score, text=text):
+            return f"The user kept {score:.0%} of the answer. What they made of it:\n{text}"
         case Unlabelled(comment=comment):
             return f"Unknown. {comment}".strip()
 
@@ -26,7 +28,7 @@ def outcome(turn: Turn) -> str:
 def failed(turn: Turn) -> bool:
     """Whether feedback says that the turn could have gone better; unknown is not failed."""
     match turn.feedback:
-        case Labelled(score=score) | Observed(score=score):
+        case Labelled(score=score) | Observed(score=score) | Edited(score=score):
             return score < SOLVED
         case Unlabelled():
             return False

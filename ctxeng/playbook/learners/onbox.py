@@ -11,7 +11,7 @@ from ctxeng.playbook.delta import Add, Delta, Tag
 from ctxeng.playbook.entry import Entry, Provenance, mint
 from ctxeng.playbook.learners.evidence import SOLVED, lineage
 from ctxeng.protocols import Proposal
-from ctxeng.turn import Labelled, Observed, Trust, Turn, least_trust
+from ctxeng.turn import Edited, Labelled, Observed, Trust, Turn, least_trust
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,8 @@ def right_answer(turn: Turn) -> str | None:
             if isinstance(truth.target, list):
                 return str(truth.target[0]) if truth.target else None
             return str(truth.target)
+        case Edited(text=text):
+            return text.strip() or None
         case Observed(score=score) if score >= SOLVED and turn.answer is not None:
             return turn.answer.text
     return None
