@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic import ValidationError
 
 from ctxeng.assemble import Assembler
-from ctxeng.budget import Budget, Share
 from ctxeng.errors import BadSettings, MissingKey, UnknownName
 from ctxeng.extras import installed, needs
 from ctxeng.judge import judge_named
 from ctxeng.learn import Learning
-from ctxeng.memory.recent import RecentHistory
 from ctxeng.models.roles import Fallback, RoleModels
 from ctxeng.playbook.learners.ace import AceLearner
 from ctxeng.playbook.learners.onbox import OnboxReflector
@@ -31,23 +29,23 @@ from ctxeng.protocols import Learner, Model, Observer, Runner, Source
 from ctxeng.record import RecentTurns, TurnLog, Turns
 from ctxeng.retrieval.embed import Embedder, TextEncoder
 from ctxeng.retrieval.hybrid import Hybrid
+from ctxeng.settings_checks import SOURCES, budget_of, check, flattened
 from ctxeng.settings_chunks import LazyCorpus, chunk_source, lazy_corpus, retrieval_steps, statements
+from ctxeng.settings_memory import MemoryKit
 from ctxeng.settings_models import build_model
 from ctxeng.settings_schema import ModelSettings, Settings
 from ctxeng.settings_tools import ToolKit
-from ctxeng.steps import HOOKED, REMOVABLE, Hook, Steps
+from ctxeng.steps import Hook, Steps
 from ctxeng.storage.bodies import Bodies
 from ctxeng.storage.setaside import SetAside
 from ctxeng.text.prompts import Prompts
+from ctxeng.tokens import counter_for
 from ctxeng.turn import Tool
 
 if TYPE_CHECKING:
     from ctxeng.orchestrator import Orchestrator
 
 logger = logging.getLogger(__name__)
-
-STRATEGIES = ("auto", "ace", "onbox")
-SOURCES = ("playbook", "tools", "memory", "graph", "chunks")
 
 
 def read(path: Path) -> Settings:
@@ -61,7 +59,7 @@ def read(path: Path) -> Settings:
         settings = Settings.model_validate(raw)
     except ValidationError as error:
         raise BadSettings("\n".join(faults(text, str(path), error))) from error
-    _check(settings, path)
+    check(settings, path)
     return settings
 
 
@@ -147,7 +145,7 @@ class App:
             models=self.models,
             assembler=Assembler(
                 sources,
-                _budget(given, window, list(sources), self.path),
+                budget_of(given, window, list(sources), self.path),
                 "\n\n".join(text for text in texts if text),
             ),
             prepares=(
@@ -176,10 +174,25 @@ class App:
                 candidates=given.playbook.candidates,
             ),
             "tools": self.toolkit.source,
-            "memory": RecentHistory(given.memory.count),
+            "memory": self.memory.source,
             "graph": statements(given.graph, self.path.parent, self.local_encoder),
             "chunks": chunk_source(given.chunks, self.path.parent, self.local_encoder, self.corpus),
         }
+
+    @cached_property
+    def memory(self) -> MemoryKit:
+        """The file's memory."""
+        model, given = self.models.role("answer"), self.settings.context
+        return MemoryKit(
+            given.sources.memory,
+            self.path.parent,
+            os.environ,
+            self.models,
+            counter_for(model.name),
+            min(given.window or model.window, model.window),
+            self.local_encoder,
+            self.prompts,
+        )
 
     @cached_property
     def corpus(self) -> LazyCorpus | None:
@@ -214,14 +227,14 @@ class App:
         # a turn that waits for approval, or for a restart, needs its bodies on disk as well
         kept = SetAside(self.path.parent / ".ctxeng" / "bodies") if self.checkpointer is not None else None
         bodies = Bodies(kept)
-        closing = (self.toolkit.close,)
+        closing = (self.toolkit.close, self.memory.close)
         return Orchestrator(self.steps, self.log, self.learning, self.checkpointer, bodies, without, closing)
 
     def _model(self, given: ModelSettings) -> Model:
         """The model, or those of it and its fallbacks whose keys are here."""
         models: list[Model] = []
         missing: list[str] = []
-        for each in _flattened(given):
+        for each in flattened(given):
             key = os.environ.get(each.key_env) if each.key_env else None
             if each.key_env and not key:
                 missing.append(f"model {each.id}: the environment variable {each.key_env} is not set")
@@ -261,37 +274,3 @@ def function_named(name: str) -> Hook:
     if not callable(found):
         raise UnknownName("function", name, ["something that can be called"])
     return cast("Hook", found)
-
-
-def _check(settings: Settings, path: Path) -> None:
-    """What the schema alone cannot say: names that have to exist."""
-    if settings.learning.strategy not in STRATEGIES:
-        raise UnknownName(f"strategy in {path}", settings.learning.strategy, STRATEGIES)
-    judge_named(settings.learning.judge)
-    if settings.prompts and not (path.parent / settings.prompts).is_dir():
-        raise BadSettings(f"{path}: prompts: there is no folder {path.parent / settings.prompts}")
-    for name in settings.graph.without:
-        if name not in (*SOURCES, *REMOVABLE):
-            raise UnknownName(f"node or source in graph.without of {path}", name, (*SOURCES, *REMOVABLE))
-    for name in settings.graph.before:
-        if name not in HOOKED:
-            raise UnknownName(f"node in graph.before of {path}", name, HOOKED)
-
-
-def _flattened(given: ModelSettings) -> list[ModelSettings]:
-    """A fallback and its own fallbacks, in the order in which they are asked."""
-    return [given, *(deeper for one in given.fallback for deeper in _flattened(one))]
-
-
-def _budget(settings: Settings, window: int, names: Sequence[str], path: Path) -> Budget:
-    """The budget of a file. Raises BadSettings where its amounts contradict each other."""
-    given = settings.context
-    try:
-        shares = {
-            name: Share(options.min, options.share, options.most)
-            for name, options in given.sources
-            if name in names
-        }
-        return Budget(window, given.reply, given.loop, shares)
-    except ValueError as error:
-        raise BadSettings(f"{path}: context: {error}") from error

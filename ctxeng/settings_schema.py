@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_
 from ctxeng.errors import BadInput
 from ctxeng.playbook.entry import Entry
 from ctxeng.protocols import ModelRole
+from ctxeng.settings_memory_schema import MemorySettings
 from ctxeng.settings_tool_schema import ToolSource
 from ctxeng.settings_types import Names, SourceSettings, Tokens
 from ctxeng.turn import Value
@@ -72,12 +73,6 @@ class PlaybookSource(SourceSettings):
 
     stickiness: float = Field(default=0.25, ge=0)
     candidates: bool = True
-
-
-class MemorySource(SourceSettings):
-    """Dialogue history as a source; `count` is the most exchanges that are shown."""
-
-    count: int | None = Field(default=None, ge=0)
 
 
 class ChunkSettings(SourceSettings):
@@ -150,7 +145,7 @@ class Sources(Value):
 
     playbook: PlaybookSource = PlaybookSource()
     tools: ToolSource = ToolSource()
-    memory: MemorySource = MemorySource()
+    memory: MemorySettings = MemorySettings()
     graph: StatementSettings = StatementSettings()
     chunks: ChunkSettings = ChunkSettings()
 

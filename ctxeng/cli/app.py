@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from ctxeng.cli import bench, chunks, doctor, evaluate, learn, playbook, run, tools
+from ctxeng.cli import bench, chunks, doctor, evaluate, learn, memory, playbook, run, tools
 from ctxeng.cli.common import complain
 from ctxeng.errors import BadInput, CtxengError
 
@@ -77,6 +77,7 @@ app.command("learn")(learn.learn)
 app.add_typer(playbook.app, name="playbook")
 app.add_typer(chunks.app, name="chunks")
 app.add_typer(tools.app, name="tools")
+app.add_typer(memory.app, name="memory")
 app.add_typer(evaluate.app, name="eval")
 app.command("doctor")(doctor.doctor)
 app.command("bench")(bench.bench)

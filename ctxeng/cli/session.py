@@ -23,7 +23,8 @@ from ctxeng.learn import Learning
 from ctxeng.orchestrator import Orchestrator
 from ctxeng.playbook.book import Playbook
 from ctxeng.playbook.learners.ace import AceLearner
-from ctxeng.settings import STRATEGIES, App, read
+from ctxeng.settings import App, read
+from ctxeng.settings_checks import STRATEGIES
 from ctxeng.settings_schema import Settings, overridden
 from ctxeng.storage.atomic import write_atomic
 from ctxeng.storage.lock import ProcessLock

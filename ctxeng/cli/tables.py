@@ -29,6 +29,11 @@ def simple_table(*columns: str, right: Sequence[str] = (), title: str = "") -> T
     return table
 
 
+def cells(value: object, width: int) -> str:
+    """A value as a cell of at most `width` characters."""
+    return f"{value:,}" if isinstance(value, int) else clipped(str(value), width)
+
+
 def bar(share: float, width: int = _BAR) -> str:
     """A bar that is full at 1; anything above nothing shows."""
     eighths = min(round(max(share, 0.0) * width * 8), width * 8)

@@ -235,14 +235,14 @@ def _prices(opened: App, kit: ToolSet) -> dict[str, int]:
 
 
 def _print(heads: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
-    from ctxeng.cli.tables import simple_table  # noqa: PLC0415 - rich tables
+    from ctxeng.cli.tables import cells, simple_table  # noqa: PLC0415 - rich tables
 
     right = tuple(
         head for head in heads if head in {"score", "tools", "tokens", "loaded", "added", "removed"}
     )
     table = simple_table(*heads, right=right)
     for row in rows:
-        table.add_row(*(f"{cell:,}" if isinstance(cell, int) else clipped(str(cell), _TEXT) for cell in row))
+        table.add_row(*(cells(cell, _TEXT) for cell in row))
     out().print(table)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from ctxeng.memory.facts import State
 from ctxeng.memory.intake import taken_in
 from ctxeng.memory.recall import Found
 from ctxeng.memory.unit import Shape, Unit
@@ -52,28 +53,44 @@ class Filling:
         Where the first unit shown before still fits, it stays the first one; where it does not, more goes
         than has to, so that the beginning of the prompt does not change at every turn.
         """
-        shown = [[self.allowance.priced(each) for each in sections_of(unit, shape)] for unit in units]
-        costs = [sum(section.tokens for section in each) for each in shown]
-        start = _start(costs, self.left)
+        shown = self._newest(units, shape, self.left)
+        start = len(units) - len(shown)
         if start and before:
             old = next((i for i, unit in enumerate(units) if unit.head.id in before), 0)
-            start = old if old >= start else _start(costs, int(self.left * _SLACK))
-        for each in shown[start:]:
-            self.sections += each
-        self.left -= sum(costs[start:])
+            if old < start:
+                shown = self._newest(units, shape, int(self.left * _SLACK))
+                start = len(units) - len(shown)
+            else:
+                shown, start = shown[old - start :], old
+        for sections in shown:
+            self.sections += sections
+            self.left -= sum(section.tokens for section in sections)
         return list(units[start:])
 
+    def _newest(self, units: Sequence[Unit], shape: Shape, room: int) -> list[list[Section]]:
+        found: list[list[Section]] = []
+        for unit in reversed(units):
+            priced = [self.allowance.priced(section) for section in sections_of(unit, shape)]
+            room -= sum(section.tokens for section in priced)
+            if room < 0:
+                break
+            found.append(priced)
+        return found[::-1]
+
     def recalled(self, found: Sequence[Found], most: int) -> None:
-        """The finds that fit in `most` tokens, in the order in which they were said."""
-        left, kept = min(most, self.left), []
+        """The finds that fit in `most` tokens, a document a session, in the order in which they were said."""
+        left = min(most, self.left)
+        kept: dict[str, list[Found]] = {}
         for each in found:
-            section = self.allowance.priced(recalled_section(each))
-            if section.tokens <= left:
-                kept.append((each, section))
-                left -= section.tokens
-                self.left -= section.tokens
-        kept.sort(key=lambda pair: (pair[0].record.time, pair[0].session, pair[0].record.number))
-        self.sections += [section for _, section in kept]
+            alone = Section(kind="query", source=SOURCE, body=_line(each))
+            new = each.session not in kept
+            cost = self.allowance.price(recalled_section([each]) if new else alone)
+            if cost <= left:
+                kept.setdefault(each.session, []).append(each)
+                left -= cost
+        for said in sorted(kept.values(), key=lambda said: said[0].record.time):
+            while said and not self.put(recalled_section(said)):
+                said.pop()  # joined, they cost more than one by one
 
 
 def sections_of(unit: Unit, shape: Shape) -> list[Section]:
@@ -89,19 +106,34 @@ def sections_of(unit: Unit, shape: Shape) -> list[Section]:
     return found
 
 
-def recalled_section(found: Found) -> Section:
-    """A find as a document: data, with who said it and when."""
-    record = found.record
-    said = f"{record.message.role}, {record.time}" if record.time else record.message.role
+def recalled_section(found: Sequence[Found]) -> Section:
+    """Finds of one session as a document: data, each with its id, who said it, and when."""
+    (first, *_) = found
+    text = "\n".join(_line(each) for each in sorted(found, key=lambda each: each.record.number))
+    users = all(each.record.message.role == "user" for each in found)
     chunk = Chunk(
-        id=found.ref,
-        text=record.message.text,
-        source=found.session,
-        title=f"said earlier by {said}",
-        end=len(record.message.text),
-        trust="user" if record.message.role == "user" else "untrusted",
+        id=f"{first.session}:recalled",
+        text=text,
+        source=first.session,
+        title="said earlier",
+        end=len(text),
+        trust="user" if users else "untrusted",
+        parts=tuple(each.ref for each in found),
     )
-    return Section(kind="chunk", source=SOURCE, body=chunk, ref=found.ref, trust=chunk.trust)
+    return Section(kind="chunk", source=SOURCE, body=chunk, ref=first.session, trust=chunk.trust)
+
+
+def _line(found: Found) -> str:
+    record = found.record
+    said = f"{record.message.role}, {record.time[:10]}" if record.time else record.message.role
+    return f"[{record.id} {said}] {record.message.text}"
+
+
+def fact_section(state: State) -> Section:
+    """What holds of a subject now, and what held before."""
+    fact = state.newest
+    chunk = Chunk(id=fact.source, text=state.text, source=fact.source, title="said by the user", trust="user")
+    return Section(kind="chunk", source=SOURCE, body=chunk, ref=fact.source, trust="user")
 
 
 def given_units(history: Sequence[Message]) -> list[Unit]:

@@ -7,16 +7,25 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ctxeng.memory.compaction import Compaction
-from ctxeng.memory.gathered import SOURCE, Filling, given_units, recalled_section, sections_of
+from ctxeng.memory.facts import bearing, stated
+from ctxeng.memory.gathered import (
+    SOURCE,
+    Filling,
+    fact_section,
+    given_units,
+    sections_of,
+)
 from ctxeng.memory.manage import PRUNE, RESTORE, SEARCH, Desk, offered
 from ctxeng.memory.memory import Memory
-from ctxeng.memory.recall import Found, Recall
-from ctxeng.memory.record import Record
+from ctxeng.memory.recall import Recall
+from ctxeng.memory.record import Record, record_id
 from ctxeng.memory.session import Done, Session
 from ctxeng.memory.unit import Shape
 from ctxeng.message import Call, Message, Result, Trust
 from ctxeng.protocols import Absorbed, Allowance
 from ctxeng.turn import Request, Scope, Section, Step, Tool, Turn, Usage
+
+_FRAME = 20  # characters that stand around a recalled text
 
 
 @dataclass(frozen=True)
@@ -24,15 +33,17 @@ class MemorySource:
     """A session's history within its allowance; without a session, the newest of `request.history`.
 
     `recall` searches what the window does not show: at most `recalled` tokens and `share` of the allowance.
-    `edits` gives the model tools to take results out of its context, and `asks` one to look things up;
-    `limit` is what it is told of the room that history has, in tokens.
+    With `facts`, what users say of things is kept with its time; where the question names a thing, its newest
+    value stands in the window, and what it was before. `edits` gives the model tools to take results out of
+    its context, `asks` one to look things up; `limit` is what it is told of the room history has, in tokens.
     """
 
     memory: Memory
     recall: Recall | None = None
     recalled: int = 1_000
     share: float = 0.5
-    found: int = 50
+    found: int = 200
+    facts: bool = True
     edits: bool = False
     asks: bool = False
     limit: int = 0
@@ -64,19 +75,19 @@ class MemorySource:
             shown = filling.history(units, view.shape, before)
             filling.left += reserve
             whole = {n for u in (*kept, *shown) for n in u.numbers if view.whole(n)}
+            if self.facts:
+                known = bearing(self.memory.store.facts(request.scope), request.query.text)
+                for state in known:
+                    filling.put(fact_section(state))
         self._recall(request, filling, whole)
         return filling.sections
 
     def _recall(self, request: Request, filling: Filling, shown: set[int]) -> None:
         if self.recall is None or filling.left <= 0 or not request.query.text.strip():
             return
-
-        def price(record: Record) -> int:
-            return filling.allowance.price(recalled_section(Found(request.scope.session, record, 0)))
-
         scope = request.scope.model_copy(update={"session": ""})
-        without = {f"{request.scope.session}:m{number}" for number in shown}
-        found = self.recall.search(request.query.text, scope, self.found, price=price, without=without)
+        without = {f"{request.scope.session}:{record_id(number)}" for number in shown}
+        found = self.recall.search(request.query.text, scope, self.found, price=_length, without=without)
         filling.recalled(found, self.recalled)
 
     # -- what is kept -----------------------------------------------------------------------------------
@@ -86,7 +97,7 @@ class MemorySource:
         if not turn.request.scope.session:
             return {}
         session = self._current(turn.request.scope)
-        session.append([*self._before(session, turn.id, turn.request), *_stepped(turn.id, turn.steps)])
+        self._keep(session, self._said(session, turn.id, turn.request, turn.steps))
         return {} if turn.error else _usage(session.compact())
 
     def absorb(self, turn_id: str, request: Request, steps: Sequence[Step]) -> Absorbed | None:
@@ -108,12 +119,34 @@ class MemorySource:
         with session.lock:
             if not older or policy.spent(session.view):
                 return None
-            session.append([*self._before(session, turn_id, request), *_stepped(turn_id, older)])
+            self._keep(session, self._said(session, turn_id, request, older))
             proposed = policy.folded(session.view, len(session.view.records))
             if proposed is None:
                 return Absorbed(stay)
             session.edit(proposed.edit)
         return Absorbed(stay, {"summarize": proposed.usage} if proposed.usage != Usage() else {})
+
+    def keep(self, scope: Scope, messages: Sequence[tuple[str, Message]]) -> list[Record]:
+        """Take (key, message) pairs into a session, and the facts that users state in them.
+
+        A key that the session has is left out, so that taking the same in twice changes nothing.
+        """
+        return self._keep(self._current(scope), messages)
+
+    def _keep(self, session: Session, messages: Sequence[tuple[str, Message]]) -> list[Record]:
+        records = session.append(messages)
+        if self.facts:
+            said = [record for record in records if record.message.role == "user"]
+            name = session.scope.session
+            found = [f for r in said for f in stated(r.message.text, r.time, f"{name}:{r.id}")]
+            if found:
+                self.memory.store.note(session.scope, found)
+        return records
+
+    def _said(
+        self, session: Session, turn: str, request: Request, steps: Sequence[Step]
+    ) -> list[tuple[str, Message]]:
+        return [*self._before(session, turn, request), *_stepped(turn, steps)]
 
     def _before(self, session: Session, turn: str, request: Request) -> list[tuple[str, Message]]:
         """What came before the turn's first step: history that the session lacks, and the query."""
@@ -160,6 +193,11 @@ class MemorySource:
         if self.memory.store.version(scope) != session.version:
             session.refresh()
         return session
+
+
+def _length(record: Record) -> int:
+    """What a record costs, as far as ranking goes: its characters and those of a frame around it."""
+    return len(record.message.text) + _FRAME
 
 
 def unknown(history: Sequence[Message], session: Session) -> Iterator[Message]:

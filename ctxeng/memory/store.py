@@ -6,25 +6,28 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from ctxeng.errors import BadInput, Conflict
 from ctxeng.memory.record import Edit, Record
 from ctxeng.memory.store_remove import Removal, filtered
-from ctxeng.memory.store_rows import EDITS, FACTS, RECORDS, body, checked, digest, named, values
+from ctxeng.memory.store_rows import (
+    EDITS,
+    FACTS,
+    RECORDS,
+    body,
+    checked,
+    digest,
+    named,
+    names,
+    owner_digest,
+    values,
+)
 from ctxeng.memory.store_schema import NAME, STEPS
+from ctxeng.memory.store_write import SESSION, TICKS, NotAt, Write
 from ctxeng.memory.stored import Arrived, Fact, Forgotten, Held, SessionInfo
 from ctxeng.storage.sql import Database, Run, migrate
 from ctxeng.turn import Scope
 
-_TICKS = (  # also locks the owner's row: what one user writes arrives in one order
-    "INSERT INTO memory_owners (owner, ticks, generation) VALUES (?, ?, 0)"
-    " ON CONFLICT (owner) DO UPDATE SET ticks = memory_owners.ticks + excluded.ticks RETURNING id, ticks"
-)
-_SESSION = (
-    "SELECT id, version, records, edits, first, last FROM memory_sessions"
-    ' WHERE tenant = ? AND "user" = ? AND session = ?'
-)
 _OWNER = "(SELECT id FROM memory_owners WHERE owner = ?)"
 
 
@@ -55,26 +58,34 @@ class SqlStore:
 
     def load(self, scope: Scope) -> Held:
         """The session of exactly this scope; an empty one where there is none."""
-        whose = _names(scope)
+        whose = names(scope)
 
         def work(run: Run) -> tuple[list[str], list[str], int]:
-            if not (known := run(_SESSION, whose)):
+            if not (known := run(SESSION, whose)):
                 return [], [], 0
             (key, version, *_) = known[0]
-            records = run("SELECT body FROM memory_records WHERE session_id = ? ORDER BY number", (key,))
-            edits = run("SELECT body FROM memory_edits WHERE session_id = ? ORDER BY place", (key,))
+            records = run("SELECT body FROM memory_records WHERE session_id = ? ORDER BY tick", (key,))
+            edits = run("SELECT body FROM memory_edits WHERE session_id = ? ORDER BY tick", (key,))
             return [row[0] for row in records], [row[0] for row in edits], version
 
         records, edits, version = self.database.attempt(work, write=False)
         return Held(tuple(values(RECORDS, records)), tuple(values(EDITS, edits)), version)
 
+    def version(self, scope: Scope) -> int:
+        """The session's version alone; 0 where there is none."""
+        whose = names(scope)
+        known = self.database.attempt(lambda run: run(SESSION, whose), write=False)
+        return int(known[0][1]) if known else 0
+
     def write(self, scope: Scope, records: Sequence[Record], edits: Sequence[Edit], version: int) -> int:
         """Append, all or nothing; the session's new version.
 
-        Raises Conflict where the session is not at `version`, or has one of the numbers or keys already.
+        Raises Conflict where the session is not at `version` or has one of the keys already, BadInput where
+        the records' numbers do not go on from those it has.
         """
-        writing = _Write(
-            checked(scope),
+        writing = Write(
+            names(scope),
+            owner_digest(scope),
             version,
             tuple((record.number, named(record.key), body(record)) for record in records),
             tuple(body(edit) for edit in edits),
@@ -85,9 +96,9 @@ class SqlStore:
         try:
             return self.database.attempt(writing)
         except Conflict as error:
-            if isinstance(error, _NotAt):
+            if isinstance(error, NotAt):
                 raise
-            taken = f"session {scope.session!r} has one of these numbers or keys already; load it again"
+            taken = f"session {scope.session!r} has one of these keys already; load it again"
             raise Conflict(taken) from error
 
     def sessions(self, scope: Scope) -> list[SessionInfo]:
@@ -103,26 +114,28 @@ class SqlStore:
     def arrived(self, scope: Scope, after: int = 0) -> list[Arrived]:
         """The records of all sessions of exactly this tenant and user with a row above `after`, in order."""
         query = (
-            "SELECT r.tick, s.session, r.body FROM memory_records r JOIN memory_sessions s"
-            f" ON s.id = r.session_id WHERE r.owner_id = {_OWNER} AND r.tick > ? ORDER BY r.tick"
+            "SELECT r.tick, s.session, r.body FROM memory_sessions s JOIN memory_records r"
+            ' ON r.session_id = s.id WHERE s.tenant = ? AND s."user" = ? AND s.version > ? AND r.tick > ?'
+            " ORDER BY r.tick"
         )
-        wanted = (_owner(scope), after)
+        tenant, user, _ = names(scope)
+        wanted = (tenant, user, after, after)
         rows = self.database.attempt(lambda run: run(query, wanted), write=False)
         records = values(RECORDS, [row[2] for row in rows])
         return [Arrived(row[0], row[1], record) for row, record in zip(rows, records, strict=True)]
 
     def generation(self, scope: Scope) -> int:
         """A number that grows whenever something of this tenant and user was removed."""
-        query, wanted = "SELECT generation FROM memory_owners WHERE owner = ?", (_owner(scope),)
+        query, wanted = "SELECT generation FROM memory_owners WHERE owner = ?", (owner_digest(scope),)
         rows = self.database.attempt(lambda run: run(query, wanted), write=False)
         return int(rows[0][0]) if rows else 0
 
     def note(self, scope: Scope, facts: Sequence[Fact]) -> None:
         """Keep these facts for the tenant and user of the scope; what is there already is not kept twice."""
-        tenant, user, _ = _names(scope)
+        tenant, user, _ = names(scope)
 
         def work(run: Run) -> None:
-            ((owner, _),) = run(_TICKS, (_owner(scope), 0))
+            ((owner, _),) = run(TICKS, (owner_digest(scope), 0))
             run.many(
                 'INSERT INTO memory_facts (owner_id, tenant, "user", session, subject, digest, body)'
                 " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (owner_id, digest) DO NOTHING",
@@ -143,7 +156,7 @@ class SqlStore:
 
         Facts of one time, or of none, stand in the order they were noted; those without a time come first.
         """
-        query, wanted = f"SELECT body FROM memory_facts WHERE owner_id = {_OWNER}", [_owner(scope)]  # noqa: S608
+        query, wanted = f"SELECT body FROM memory_facts WHERE owner_id = {_OWNER}", [owner_digest(scope)]  # noqa: S608
         if subject:
             query, wanted = f"{query} AND subject = ?", [*wanted, named(subject)]
         rows = self.database.attempt(lambda run: run(f"{query} ORDER BY id", wanted), write=False)
@@ -178,95 +191,3 @@ class SqlStore:
     def close(self) -> None:
         """Let go of files and connections."""
         self.database.close()
-
-
-class _NotAt(Conflict):
-    """The session is not at the version that a write was made for."""
-
-
-@dataclass(frozen=True)
-class _Write:
-    """One write as it is done in a transaction: records as (number, key, body), edits as bodies."""
-
-    scope: Scope
-    version: int
-    records: tuple[tuple[int, str, str], ...]
-    edits: tuple[str, ...]
-    times: list[str]
-    token: int
-    written: int
-
-    def __call__(self, run: Run) -> int:
-        """The new version. Raises Conflict where the session is at another than it should be."""
-        size = len(self.records) + len(self.edits)
-        ((owner, ticks),) = run(_TICKS, (_owner(self.scope), size))
-        known = run(_SESSION, _names(self.scope))
-        session, version, records, edits, first, last = known[0] if known else (0, 0, 0, 0, "", "")
-        if version != self.version:
-            return self._done(run, session, version)
-        if not size:
-            return self.version
-        first, last = first or next(iter(self.times), ""), self.times[-1] if self.times else last
-        state = (ticks, records + len(self.records), edits + len(self.edits), named(first), named(last))
-        if known:
-            run(
-                "UPDATE memory_sessions SET version = ?, records = ?, edits = ?, first = ?, last = ?,"
-                " written = ? WHERE id = ?",
-                (*state, self.written, session),
-            )
-        else:
-            ((session,),) = run(
-                'INSERT INTO memory_sessions (owner_id, tenant, "user", session, version, records, edits,'
-                " first, last, written) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
-                (owner, *_names(self.scope), *state, self.written),
-            )
-        self._append(run, owner, session, ticks - size, edits)
-        return int(ticks)
-
-    def _append(self, run: Run, owner: int, session: int, ticks: int, edits: int) -> None:
-        base = (self.version, self.token)
-        if self.records:
-            run.many(
-                "INSERT INTO memory_records (session_id, number, owner_id, tick, base, token, key, body)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (session, number, owner, ticks + place, *base, key, text)
-                    for place, (number, key, text) in enumerate(self.records, 1)
-                ],
-            )
-        if self.edits:
-            run.many(
-                "INSERT INTO memory_edits (session_id, place, base, token, body) VALUES (?, ?, ?, ?, ?)",
-                [(session, edits + place, *base, text) for place, text in enumerate(self.edits, 1)],
-            )
-
-    def _done(self, run: Run, session: int, version: int) -> int:
-        """The version that this very write led to, where it was made before; Conflict where it was not."""
-        wanted = (session, self.version)
-        records = run(
-            "SELECT body, token, tick FROM memory_records WHERE session_id = ? AND base = ? ORDER BY number",
-            wanted,
-        )
-        edits = run(
-            "SELECT body, token FROM memory_edits WHERE session_id = ? AND base = ? ORDER BY place", wanted
-        )
-        same = [row[0] for row in records] == [row[2] for row in self.records]
-        same = same and [row[0] for row in edits] == list(self.edits) and bool(records or edits)
-        mine = all(row[1] == self.token for row in (*records, *edits))
-        if not same or not (mine or all(key for _, key, _ in self.records)):
-            raise _NotAt(
-                f"session {self.scope.session!r} is at version {version}, not {self.version}: somebody else "
-                "wrote to it; load it again"
-            )
-        return self._reached(version, records, edits)
-
-
-def _names(scope: Scope) -> tuple[str, str, str]:
-    checked(scope)
-    return scope.tenant, scope.user, scope.session
-
-
-def _owner(scope: Scope) -> str:
-    """What stands for tenant and user where nothing of theirs must stay readable."""
-    checked(scope)
-    return digest(scope.tenant, scope.user)

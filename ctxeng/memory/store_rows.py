@@ -22,6 +22,7 @@ RECORDS = TypeAdapter(list[Record])
 EDITS: TypeAdapter[list[Edit]] = TypeAdapter(list[Edit])
 FACTS = TypeAdapter(list[Fact])
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _LONGEST = 800  # bytes; PostgreSQL's indexes take rows of 2,700
 _HALF = re.compile("[\ud800-\udfff]")  # of a surrogate pair; UTF-8 has no place for it
 
@@ -31,7 +32,7 @@ def body(value: Value) -> str:
 
     Two halves side by side come back as the character they are the halves of; all else comes back exactly.
     """
-    text = json.dumps(value.model_dump(), ensure_ascii=False, separators=(",", ":"))
+    text = _ENCODER.encode(value.model_dump())
     if text.isascii():
         return text
     return _HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
@@ -47,6 +48,8 @@ def values(kind: TypeAdapter[list[T]], bodies: Sequence[str]) -> list[T]:
 
 def named(text: str) -> str:
     """The text where an indexed column can hold it, else its digest."""
+    if text.isascii() and len(text) <= _LONGEST and "\0" not in text:
+        return text
     raw = text.encode("utf-8", "surrogatepass")
     if len(raw) <= _LONGEST and "\0" not in text and not _HALF.search(text):
         return text
@@ -68,6 +71,18 @@ def checked(scope: Scope) -> Scope:
                 "half of a surrogate pair; use an id or a digest of it"
             )
     return scope
+
+
+def names(scope: Scope) -> tuple[str, str, str]:
+    """Tenant, user and session, checked."""
+    checked(scope)
+    return scope.tenant, scope.user, scope.session
+
+
+def owner_digest(scope: Scope) -> str:
+    """What stands for tenant and user where nothing of theirs must stay readable."""
+    checked(scope)
+    return digest(scope.tenant, scope.user)
 
 
 def record_texts(record: Record) -> Iterator[str]:

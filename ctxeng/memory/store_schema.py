@@ -7,6 +7,8 @@ TABLES = ("memory_owners", "memory_sessions", "memory_records", "memory_edits", 
 
 # An owner is a tenant's user, under a digest: the row stays after everything was forgotten, so that `ticks`
 # (rows and versions) are never used twice and `generation` never falls back.
+# A tick is the row of a record, and a session's version is the tick of what was written to it last: one
+# number and one index say where a record stands in its session, and what came after a given row.
 # `base` is the version of the session that a row was written on, `token` the call of `write` that wrote it.
 STEPS = (
     (
@@ -20,15 +22,13 @@ STEPS = (
           written BIGINT NOT NULL, UNIQUE (tenant, "user", session)
         )""",
         """CREATE TABLE memory_records (
-          session_id BIGINT NOT NULL, number BIGINT NOT NULL, owner_id BIGINT NOT NULL, tick BIGINT NOT NULL,
-          base BIGINT NOT NULL, token BIGINT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL,
-          PRIMARY KEY (session_id, number)
+          session_id BIGINT NOT NULL, tick BIGINT NOT NULL, base BIGINT NOT NULL, token BIGINT NOT NULL,
+          key TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (session_id, tick)
         )""",
         "CREATE UNIQUE INDEX memory_records_key ON memory_records (session_id, key) WHERE key <> ''",
-        "CREATE UNIQUE INDEX memory_records_tick ON memory_records (owner_id, tick)",
         """CREATE TABLE memory_edits (
-          session_id BIGINT NOT NULL, place BIGINT NOT NULL, base BIGINT NOT NULL, token BIGINT NOT NULL,
-          body TEXT NOT NULL, PRIMARY KEY (session_id, place)
+          session_id BIGINT NOT NULL, tick BIGINT NOT NULL, base BIGINT NOT NULL, token BIGINT NOT NULL,
+          body TEXT NOT NULL, PRIMARY KEY (session_id, tick)
         )""",
         """CREATE TABLE memory_facts (
           id {serial}, owner_id BIGINT NOT NULL,

@@ -59,6 +59,14 @@ class VectorCache:
             self._remember(vectors)
             self._attempt(lambda file: _write(file, vectors))
 
+    def remove(self, keys: Iterable[bytes]) -> None:
+        """Let these go for good: their bytes are in no file any more."""
+        gone = list(dict.fromkeys(keys))
+        with self._lock:
+            for key in gone:
+                self._memory.pop(key, None)
+            self._attempt(lambda file: _delete(file, gone))
+
     def close(self) -> None:
         """Let go of the file; the next use opens it again."""
         with self._lock:
@@ -106,6 +114,7 @@ class VectorCache:
             self._process = os.getpid()
             self._file.execute("PRAGMA journal_mode=WAL")
             self._file.execute("PRAGMA synchronous=NORMAL")
+            self._file.execute("PRAGMA secure_delete=ON")  # what is forgotten is overwritten
             self._file.execute(_TABLE)
         return self._file
 
@@ -131,3 +140,8 @@ def _write(file: sqlite3.Connection, vectors: Vectors) -> None:
         file.execute("ROLLBACK")
         raise
     file.execute("COMMIT")
+
+
+def _delete(file: sqlite3.Connection, keys: list[bytes]) -> None:
+    file.executemany("DELETE FROM vectors WHERE key = ?", [(key,) for key in keys])
+    file.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -117,6 +117,10 @@ class Embedder:
         none = np.empty((0, self.dim), dtype=np.float32)
         return [np.stack([known[key] for key in row]) if row else none for row in keys]
 
+    def forget(self, texts: Sequence[str]) -> None:
+        """Remove the vectors of these texts, in memory and in the cache file."""
+        self._known.remove([self._key(text) for text in texts])
+
     def close(self) -> None:
         """Let go of the cache file; the next use opens it again."""
         if "_known" in vars(self):

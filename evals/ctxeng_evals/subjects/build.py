@@ -21,6 +21,7 @@ from ctxeng_evals.plan import Column
 from ctxeng_evals.subjects.chunks import ChunksSubject
 from ctxeng_evals.subjects.function import function_subject, peer_subject
 from ctxeng_evals.subjects.select import METHODS, Select
+from ctxeng_evals.subjects.sessions import SessionSubject
 from ctxeng_evals.subjects.source import SOURCES, SourceSubject
 from ctxeng_evals.subjects.tools import ToolsSubject
 from ctxeng_evals.suite import SubjectSpec, Suite
@@ -66,6 +67,14 @@ class SourceOptions(Value):
     budget: int = Field(ge=0)
 
 
+class SessionOptions(SourceOptions):
+    """Options of `source: sessions`."""
+
+    share: float = Field(default=0.5, ge=0, le=1)
+    encoder: bool = True
+    facts: bool = True
+
+
 class AppOptions(Value):
     """Options of `app`."""
 
@@ -96,10 +105,7 @@ class Builder:
             case "tools":
                 return self._tools(spec.tools, _checked(ToolsOptions, options, column))
             case "source":
-                if spec.source not in SOURCES:
-                    raise UnknownName("source", spec.source, list(SOURCES))
-                given = _checked(SourceOptions, options, column)
-                return SourceSubject(spec.source, self.counter, given.budget)  # type: ignore[arg-type]
+                return self._source(spec.source, column, options)
             case "app":
                 return self._app(spec, column, options)
             case _:
@@ -132,6 +138,16 @@ class Builder:
             given.examples,
             self.suite.seed,
         )
+
+    def _source(self, name: str, column: Column, options: Mapping[str, Any]) -> Subject:
+        if name == "sessions":
+            kept = _checked(SessionOptions, options, column)
+            encoder = Embedder() if kept.encoder else None
+            return SessionSubject(self.counter, kept.budget, kept.share, encoder, kept.facts)
+        if name not in SOURCES:
+            raise UnknownName("source", name, [*SOURCES, "sessions"])
+        given = _checked(SourceOptions, options, column)
+        return SourceSubject(name, self.counter, given.budget)  # type: ignore[arg-type]
 
     def _app(self, spec: SubjectSpec, column: Column, options: Mapping[str, Any]) -> Subject:
         from ctxeng_evals.subjects.app import AppSubject  # noqa: PLC0415 - langgraph takes seconds

@@ -1,0 +1,85 @@
+"""ctxeng's memory as a subject: a pool is a session that was kept, and what `gather` shows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ctxeng import render
+from ctxeng.memory.memory import Memory
+from ctxeng.memory.recall import Recall
+from ctxeng.memory.source import MemorySource
+from ctxeng.memory.store import SqlStore
+from ctxeng.message import Message
+from ctxeng.protocols import Allowance
+from ctxeng.retrieval.embed import Embedder
+from ctxeng.storage.sql import open_database
+from ctxeng.tokens import Counter
+from ctxeng.turn import Chunk, Request, Scope, Section, user
+from ctxeng_evals.case import Case, Dataset, Item, Outcome, Piece, Solver
+
+_SCOPE = Scope(tenant="eval", user="someone", session="s")
+
+
+@dataclass(frozen=True)
+class SessionSubject:
+    """A dialogue kept in a store, asked about later: newest messages, facts, and what is recalled.
+
+    `budget` is in tokens as a chat model's prompt costs them, frames around recalled texts included. `share`
+    of it goes to recall, the rest to the newest messages.
+    """
+
+    counter: Counter
+    budget: int
+    share: float = 0.5
+    encoder: Embedder | None = None
+    facts: bool = True
+    sequential: bool = False
+
+    def open(self, dataset: Dataset) -> Solver:
+        """A solver over the dataset's cases; shared pools are kept once."""
+        pool = lru_cache(maxsize=8)(lambda name: self._kept(dataset.pools[name]))
+
+        def solve(case: Case) -> Outcome:
+            shared = bool(case.pool) and not case.items
+            source, item_of = pool(case.pool) if shared else self._kept(dataset.items(case))
+            request = Request(query=user(case.question), scope=_SCOPE)
+            allowance = Allowance(self.budget, lambda section: render.price(section, self.counter))
+            pieces = [
+                piece for section in source.gather(request, allowance) for piece in _pieces(section, item_of)
+            ]
+            selected = dict.fromkeys(piece.ref for piece in pieces if piece.ref)
+            return Outcome(selected=tuple(selected), window=tuple(pieces))
+
+        return solve
+
+    def _kept(self, items: Sequence[Item]) -> tuple[MemorySource, Mapping[str, str]]:
+        store = SqlStore(open_database("sqlite::memory:"))
+        memory = Memory(store, self._price)
+        source = MemorySource(
+            memory,
+            Recall(store, self.encoder),
+            recalled=self.budget,
+            share=self.share,
+            facts=self.facts,
+        )
+        records = source.keep(_SCOPE, [(item.id, _message(item)) for item in items])
+        return source, {record.id: record.key for record in records}
+
+    def _price(self, message: Message) -> int:
+        return render.price(Section(kind="message", source="memory", body=message), self.counter)
+
+
+def _message(item: Item) -> Message:
+    role = "assistant" if item.role == "assistant" else "user"
+    return Message.model_validate({"role": role, "parts": [{"type": "text", "text": item.body}]})
+
+
+def _pieces(section: Section, item_of: Mapping[str, str]) -> Iterator[Piece]:
+    """What the section shows whole: a message, or those of a document. A fact shows none."""
+    body = section.body
+    refs = body.parts if isinstance(body, Chunk) else (section.ref,)
+    for place, ref in enumerate(refs or ("",)):
+        name = item_of.get(ref.removeprefix(f"{_SCOPE.session}:"), "")
+        yield Piece(source="memory", kind=section.kind, ref=name, tokens=0 if place else section.tokens)
