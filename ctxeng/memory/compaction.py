@@ -8,6 +8,7 @@ from ctxeng.errors import BadInput
 from ctxeng.memory.policy import Proposed
 from ctxeng.memory.record import Record, Summarised
 from ctxeng.memory.summary import Summarizer, fold_all
+from ctxeng.memory.told import pieces
 from ctxeng.memory.trigger import Condition, Trigger
 from ctxeng.memory.unit import Unit
 from ctxeng.memory.view import View
@@ -52,8 +53,6 @@ class Compaction:
         """The summary of everything up to the record of that number; None where that is nothing new."""
         if upto <= view.upto:
             return None
-        from ctxeng.memory.told import pieces  # noqa: PLC0415
-
         gone = [_read(record, view) for record in view.records[view.upto : upto]]
         folded = fold_all(self.summarizer, view.summary, pieces(gone, self.count, self.chunk), self.room)
         return Proposed(Summarised(upto=upto, text=folded.text, kept=kept), folded.usage)

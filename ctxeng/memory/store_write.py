@@ -114,6 +114,6 @@ class Write:
 
     def _refuse(self, version: int) -> NoReturn:
         raise NotAt(
-            f"session {self.whose[2]!r} is at version {version}, not {self.version}: somebody else wrote to it; "
-            "load it again"
+            f"session {self.whose[2]!r} is at version {version}, not {self.version}: "
+            "somebody else wrote to it; load it again"
         )
