@@ -60,7 +60,7 @@ def heard(text: str) -> Preference:
 def united(older: Sequence[str], newer: Iterable[str]) -> tuple[str, ...]:
     """All clauses, each once; one that a newer clause contradicts gives it its place."""
     found = list(dict.fromkeys(older))
-    for clause in dict.fromkeys(newer):
+    for clause in newer:
         against = [place for place, held in enumerate(found) if contradicts(clause, held)]
         if against:
             found[against[0]] = clause
@@ -71,14 +71,14 @@ def united(older: Sequence[str], newer: Iterable[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def contradicts(newer: str, older: str) -> bool:
-    """Whether the newer clause takes the older one's place: another value of the same aspect."""
-    if newer == older:
+def contradicts(one: str, other: str) -> bool:
+    """Whether both cannot hold: two values of one aspect, or one wants the word that the other bars."""
+    if one == other:
         return False
-    if gone := _unwanted(newer):
-        held = _INSTEAD.fullmatch(older) or _WITHOUT.fullmatch(older)
-        return held is not None and gone in held.groups()
-    return any(form.fullmatch(newer) and form.fullmatch(older) for form in _ASPECTS.values())
+    (wanted, barred), (also_wanted, also_barred) = _word(one), _word(other)
+    if barred and also_barred:
+        return barred in {also_wanted, also_barred} or wanted == also_barred
+    return any(form.fullmatch(one) and form.fullmatch(other) for form in _ASPECTS.values())
 
 
 def quoted(text: str) -> str:
@@ -87,9 +87,9 @@ def quoted(text: str) -> str:
     return " ".join(plain.split())[:60].rstrip(" ,.")
 
 
-def _unwanted(clause: str) -> str:
-    """The word that the clause does without, if it is about a word."""
+def _word(clause: str) -> tuple[str, str]:
+    """The word that the clause wants and the one that it bars, if it is about words."""
     if found := _INSTEAD.fullmatch(clause):
-        return found[2]
+        return found[1], found[2]
     found = _WITHOUT.fullmatch(clause)
-    return found[1] if found else ""
+    return ("", found[1]) if found else ("", "")

@@ -15,7 +15,7 @@ from ctxeng.turn import Trust, least_trust
 
 @dataclass(frozen=True)
 class Filing:
-    """Files what one turn taught. The playbook stays small: one entry says one thing, for all its contexts."""
+    """Files what one turn taught: one entry says one thing for all its contexts, so there are few."""
 
     playbook: Playbook
     turn: str
@@ -26,7 +26,7 @@ class Filing:
     spread: int
 
     def anew(self, text: str, others: Sequence[Entry]) -> list[Delta]:
-        """A preference of a context that is new: an entry among `others` that says it is extended, or an Add."""
+        """A preference of a new context: extends the one of `others` that says the same, or else an Add."""
         for twin in self._twins(text, others):
             extracts = [*contexts(twin), self.context]
             if contexts(twin) and len(extracts) <= self.spread:

@@ -1,4 +1,4 @@
-"""Preferences by context: the extract a preference is filed under, the k closest, and all they say together."""
+"""Preferences by context: the extract one is filed under, the k closest, and what they say together."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from ctxeng.playbook.book import Playbook
 from ctxeng.playbook.entry import Entry
 from ctxeng.playbook.learners.onbox import printable
-from ctxeng.playbook.learners.preference_clauses import Preference, heard
+from ctxeng.playbook.learners.preference_clauses import Preference, contradicts, heard
 from ctxeng.playbook.refine import Embed
 from ctxeng.text.sentences import sentences
 
@@ -62,22 +62,40 @@ def nearest(entries: Sequence[Entry], query: str, k: int, embed: Embed) -> list[
 
 
 def cosines_to(query: str, texts: Sequence[str], embed: Embed) -> list[float]:
-    """The cosine of each text with the query."""
+    """The cosine of each text with the query; 1 for the query itself, whatever the encoder makes of it."""
     if not texts:
         return []
     vectors = embed([query, *texts])
-    return [float(cosine) for cosine in vectors[1:] @ vectors[0]]
+    cosines = (vectors[1:] @ vectors[0]).tolist()
+    return [1.0 if text == query else cosine for text, cosine in zip(texts, cosines, strict=True)]
 
 
-def together(found: Sequence[tuple[Entry, float]], within: float = 0.0) -> str:
+def together(found: Sequence[tuple[Entry, float]], within: float = 0.5) -> str:
     """What the closest preferences say together, nearest first in `found`; "" for none.
 
     Said twice, it stands once; where two contradict, the nearer context holds. Entries whose cosine is less
     than `within` times the best are left out.
     """
-    least = within * found[0][1] if found else 0.0
     said = Preference()
-    for entry, cosine in reversed(found):
-        if cosine >= least:
-            said = said.then(heard(entry.text))
+    for _, text in reversed(shares(found, within)):
+        said = said.then(heard(text))
     return said.text
+
+
+def shares(found: Sequence[tuple[Entry, float]], within: float = 0.5) -> list[tuple[Entry, str]]:
+    """Each entry with what no nearer one says or contradicts; entries with nothing of that are left out."""
+    nearer: tuple[str, ...] = ()
+    parts: list[tuple[Entry, str]] = []
+    for entry, cosine in found:
+        if cosine < within * found[0][1]:
+            break
+        said = heard(entry.text)
+        own = [
+            clause
+            for clause in said.clauses
+            if clause not in nearer and not any(contradicts(clause, held) for held in nearer)
+        ]
+        nearer = (*nearer, *own)
+        if text := Preference(tuple(own), said.words).text:
+            parts.append((entry, text))
+    return parts

@@ -17,25 +17,26 @@ _GREETING = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _CLOSING = re.compile(
-    r"(?:(?:kind|best|warm|many) )?(?:regards|wishes|thanks|thank you|cheers|(?:yours )?sincerely|yours|best|love)"
-    r"\b[^.?:]{0,30}",
+    r"(?:(?:kind|best|warm|many) )?(?:regards|wishes|thanks|thank you|cheers|(?:yours )?sincerely|yours|best"
+    r"|love)\b[^.?:]{0,30}",
     re.IGNORECASE,
 )
-_NAME = r"[A-Z][\w'’-]*"
-_SIGNATURE = re.compile(rf"(?:—|–|--)?\s*{_NAME}(?: {_NAME}){{0,2}}")
+_NAME = r"[A-Z][\w'\u2019-]*"
+_SIGNATURE = re.compile(rf"(?:\u2014|\u2013|--)?\s*{_NAME}(?: {_NAME}){{0,2}}")
 _BULLET = re.compile(r"^[ \t]*[-*•][ \t]+\S", re.MULTILINE)
 _NUMBERED = re.compile(r"^[ \t]*\d{1,2}[.)][ \t]+\S", re.MULTILINE)
 _HEADING = re.compile(r"^#{1,6} \S", re.MULTILINE)
 _EMOJI = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf]")
 _CONTRACTED = re.compile(
-    r"\b\w+(?:n['’]t|['’](?:re|ve|ll|d|m))\b|\b(?:it|that|there|what|let)['’]s\b", re.IGNORECASE
+    r"\b\w+(?:n['\u2019]t|['\u2019](?:re|ve|ll|d|m))\b|\b(?:it|that|there|what|let)['\u2019]s\b",
+    re.IGNORECASE,
 )
 _SPELT_OUT = re.compile(
     r"\b(?:(?:do|does|did|is|are|was|were|could|should|would|will|have|has|had|can) not|cannot|I am"
     r"|(?:you|we|they) are|(?:it|that|there) is|let us|(?:I|you|we|they) (?:have|will|would))\b",
     re.IGNORECASE,
 )
-_WORD = re.compile(r"\w+(?:['’]\w+)*")
+_WORD = re.compile(r"\w+(?:['\u2019]\w+)*")
 _I = frozenset({"i", "me", "my", "mine", "myself"})
 _WE = frozenset({"we", "us", "our", "ours", "ourselves"})
 _YOU = frozenset({"you", "your", "yours", "yourself"})
@@ -76,6 +77,11 @@ class Manner:
         return Counter(word.casefold() for word in _WORD.findall(self.text))
 
     @property
+    def exclamations(self) -> int:
+        """Its exclamation marks; that of a greeting comes and goes with the greeting."""
+        return self.text.count("!") - self.greeting.count("!")
+
+    @property
     def form(self) -> str:
         """How it is laid out, as a clause."""
         bullets, numbered = len(_BULLET.findall(self.text)), len(_NUMBERED.findall(self.text))
@@ -93,7 +99,9 @@ class Manner:
     def any_of(self, words: frozenset[str]) -> int:
         """How many of its words are among these; "I'm" counts as "I"."""
         return sum(
-            count for word, count in self.words.items() if re.split("['’]", word, maxsplit=1)[0] in words
+            count
+            for word, count in self.words.items()
+            if re.split(r"['\u2019]", word, maxsplit=1)[0] in words
         )
 
 
@@ -110,7 +118,7 @@ def wishes(draft: str, text: str, recurring: Sequence[Swap] = ()) -> tuple[str, 
         after.form if after.form != before.form else "",
         _length(before, after),
         *_frame(before, after),
-        _present("exclamation marks", draft.count("!"), text.count("!")),
+        _present("exclamation marks", before.exclamations, after.exclamations),
         _present("emoji", len(_EMOJI.findall(draft)), len(_EMOJI.findall(text))),
         _contractions(draft, text),
         *_persons(before, after),

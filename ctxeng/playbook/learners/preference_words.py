@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 
 Swap = tuple[str, str]  # a word, and what stands in its place; "" where it was struck
 
-_WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*(?:['’]\w+)?")
+_WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*(?:['\u2019]\w+)?")
 _MOST = 2_000  # words compared: matching takes quadratic time
 _OFTEN = 2
 _PRONOUNS = frozenset({"i", "me", "my", "we", "us", "our", "you", "your", "mine", "ours", "yours"})
@@ -48,4 +48,4 @@ def swaps(draft: str, text: str) -> Iterator[Swap]:
 
 
 def _aside(word: str) -> bool:
-    return word in _PRONOUNS or "'" in word or "’" in word
+    return word in _PRONOUNS or "'" in word or "\u2019" in word
