@@ -15,6 +15,8 @@ CtxengError
  +- DeltaRefused            a batch of deltas does not apply; nothing was changed
  +- Conflict                somebody else changed the same thing
  +- StoreLocked             another process holds the store
+ |   +- NotErased           rows are removed, their bytes are not all overwritten yet (memory.store_remove)
+ +- StoreUnreachable        a database does not answer
  +- ModelError              a model could not answer
  |   +- ContextOverflow     the provider says the prompt is too long
  |   +- RateLimited         still limited after all retries
@@ -119,6 +121,10 @@ class Conflict(CtxengError):
 
 class StoreLocked(CtxengError):
     """Another process holds the store."""
+
+
+class StoreUnreachable(CtxengError):
+    """A database does not answer, or can take nothing more; the message says what is in doubt."""
 
 
 class ModelError(CtxengError):

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import Any
 
 from ctxeng.errors import BadInput
+from ctxeng.memory.store_remove import NotErased
 from ctxeng.memory.stored import Forgotten
 from ctxeng.record import TurnLog
 from ctxeng.retrieval.embed import Embedder
@@ -37,12 +38,17 @@ def forget(app: App, scope: Scope) -> Report:
 
     Memory (texts, summaries, facts), the turn log, the bodies and checkpoints of turns, texts that were set
     aside, vectors. Playbook entries are not a user's own: `playbook redact` removes those. Raises BadInput
-    for a scope without any field.
+    for a scope without any field, NotErased where a database could not overwrite what was removed.
     """
     if not any(scope.model_dump().values()):
         raise BadInput("say whose: a tenant, a user or a session")
-    turns = _turns(app, scope)
-    memory = app.memory.memory.forget(scope) if app.memory.kept else Forgotten()
+    turns, failed = _turns(app, scope), None
+    memory = Forgotten()
+    if app.memory.kept:
+        try:
+            memory = app.memory.memory.forget(scope)
+        except NotErased as error:  # the rest goes all the same; then it is said
+            memory, failed = error.forgotten, error
     texts = {*memory.texts, *(text for turn in turns for text in _texts(turn))}
     encoder = app.local_encoder
     if isinstance(encoder, Embedder):
@@ -51,7 +57,7 @@ def forget(app: App, scope: Scope) -> Report:
         app.toolkit.runner.aside.forget(scope)
     if isinstance(app.log, TurnLog) and app.log.path.exists():
         app.log.forget(scope)
-    return Report(
+    report = Report(
         sessions=memory.sessions,
         records=memory.records,
         edits=memory.edits,
@@ -61,6 +67,9 @@ def forget(app: App, scope: Scope) -> Report:
         bodies=_bodies(app, scope, texts),
         vectors=len(texts) if isinstance(encoder, Embedder) else 0,
     )
+    if failed is not None:
+        raise failed
+    return report
 
 
 def _turns(app: App, scope: Scope) -> list[Turn]:

@@ -12,12 +12,14 @@ from ctxeng.errors import MissingKey
 from ctxeng.memory.aside import SetAside
 from ctxeng.memory.clear import ClearToolUses
 from ctxeng.memory.compaction import Compaction
+from ctxeng.memory.extract import ExtractiveSummarizer
 from ctxeng.memory.memory import Memory
 from ctxeng.memory.policy import Policy, Worth
 from ctxeng.memory.recall import Recall
 from ctxeng.memory.recent import RecentHistory
 from ctxeng.memory.source import MemorySource
 from ctxeng.memory.store import SqlStore
+from ctxeng.memory.summarize import ModelSummarizer
 from ctxeng.memory.summary import Summarizer
 from ctxeng.memory.trigger import Condition, trigger
 from ctxeng.message import Message
@@ -141,10 +143,7 @@ class MemoryKit:
     @cached_property
     def _summarizer(self) -> Summarizer:
         """The model of the role `summarize`; without a language model, sentences are chosen."""
-        from ctxeng.memory.extract import ExtractiveSummarizer  # noqa: PLC0415 - numpy
-        from ctxeng.memory.summarize import ModelSummarizer  # noqa: PLC0415
-
-        extractive = ExtractiveSummarizer(self.counter, self.encoder)
+        extractive = ExtractiveSummarizer(self.counter)
         if self.models.role("summarize").name == "onbox":
             return extractive
         return ModelSummarizer(self.models, self.prompts, self.counter, extractive)

@@ -23,6 +23,7 @@ BENCHES = {
     "retrieval": "adding to, asking and opening a hybrid index of 100,000 chunks, beside brute force",
     "tools": "tools in whole sessions, under caps and without; milliseconds (needs the data folder)",
     "clipping": "tool results cut by kind beside head and tail, on real transcripts (needs the data folder)",
+    "memory": "a long session beside LangChain: coverage, tokens, idle time (needs the data folder)",
     "conformal": "coverage of a calibrated threshold on held-out questions (needs the data folder)",
     "graph": "Steiner trees and pruning beside the most similar statements, at equal tokens",
     "collapse": "lessons that survive a real log of rewriting (needs the data folder)",

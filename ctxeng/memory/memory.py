@@ -106,13 +106,17 @@ class Memory:
             return list(session.view.messages), done
 
     def forget(self, scope: Scope) -> Forgotten:
-        """Remove everything of the sessions that match this filter; empty fields match anything."""
-        forgotten = self.store.forget(scope)
-        with self._lock:
-            for known in [known for known in self._live if _matches(known, scope)]:
-                self._live.pop(known)
-                self._lists.pop(known, None)
-        return forgotten
+        """Remove everything of the sessions that match this filter; empty fields match anything.
+
+        Raises what the store raises where it cannot overwrite what was removed: forget the same once more.
+        """
+        try:
+            return self.store.forget(scope)
+        finally:
+            with self._lock:
+                for known in [known for known in self._live if _matches(known, scope)]:
+                    self._live.pop(known)
+                    self._lists.pop(known, None)
 
 
 def priced_by(counter: Counter) -> Price:

@@ -110,16 +110,21 @@ class Recall:
         ("2026-03"); records without a time match neither. `without` are refs to leave out.
         """
         shelf = self.shelf(scope)
+        plain = price is None and not (scope.session or since or until or without)
         with shelf.lock:
-            scored = [
-                Found(arrived.session, arrived.record, score)
-                for row, score in shelf.index.search(query, max(self.depth, count))
-                if (arrived := shelf.by_row[row]) and _within(arrived, scope, since, until)
-            ]
-        found = [each for each in scored if each.ref not in without]
+            best = shelf.index.search(query, count if plain else max(self.depth, count))
+            arrived = [(shelf.by_row[row], score) for row, score in best]
+        found = [
+            Found(each.session, each.record, score)
+            for each, score in arrived
+            if plain or _within(each, scope, since, until)
+        ]
+        if without:
+            found = [each for each in found if each.ref not in without]
         if price is not None:
             found = [self._by_price(each, price(each.record)) for each in found]
-        return sorted(found, key=lambda each: -each.score)[:count]
+            found.sort(key=lambda each: -each.score)
+        return found[:count]
 
     def shelf(self, scope: Scope) -> Shelf:
         """The user's index, as far as the store has come."""

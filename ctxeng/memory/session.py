@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,6 +19,7 @@ from ctxeng.message import Message
 from ctxeng.turn import Scope, Usage
 
 _TRIES = 20  # against other writers of the same session
+_PAUSE = 0.01  # seconds at most between two tries
 _EDITS = 100  # one check makes at most; a policy that never has enough is a fault of its own
 
 
@@ -75,7 +78,7 @@ class Session:
                 try:
                     self.version = self.store.write(self.scope, records, (), self.version)
                 except Conflict:
-                    self.refresh()
+                    self._wait()
                     continue
                 for record in records:
                     self.view.add(record)
@@ -92,7 +95,7 @@ class Session:
                     self.version = self.store.write(self.scope, (), (edit,), self.version)
                 except Conflict:
                     edits = len(self.view.edits)
-                    self.refresh()
+                    self._wait()
                     if len(self.view.edits) > edits:
                         raise
                     continue
@@ -113,6 +116,11 @@ class Session:
                 except Conflict:
                     continue  # somebody else edited: look again
         return done
+
+    def _wait(self) -> None:
+        """Let the others get through, and read what they wrote."""
+        time.sleep(random.uniform(0, _PAUSE))  # noqa: S311 - no secret
+        self.refresh()
 
     def _proposed(self) -> Proposed | None:
         for policy in self.policies:

@@ -23,11 +23,12 @@ from ctxeng.memory.store_rows import (
     values,
 )
 from ctxeng.memory.store_schema import NAME, STEPS
-from ctxeng.memory.store_write import SESSION, TICKS, NotAt, Write
+from ctxeng.memory.store_write import OWNER, NotAt, Write
 from ctxeng.memory.stored import Arrived, Fact, Forgotten, Held, SessionInfo
 from ctxeng.storage.sql import Database, Run, migrate
 from ctxeng.turn import Scope
 
+_SESSION = 'SELECT id, version FROM memory_sessions WHERE tenant = ? AND "user" = ? AND session = ?'
 _OWNER = "(SELECT id FROM memory_owners WHERE owner = ?)"
 
 
@@ -61,9 +62,9 @@ class SqlStore:
         whose = names(scope)
 
         def work(run: Run) -> tuple[list[str], list[str], int]:
-            if not (known := run(SESSION, whose)):
+            if not (known := run(_SESSION, whose)):
                 return [], [], 0
-            (key, version, *_) = known[0]
+            ((key, version),) = known
             records = run("SELECT body FROM memory_records WHERE session_id = ? ORDER BY tick", (key,))
             edits = run("SELECT body FROM memory_edits WHERE session_id = ? ORDER BY tick", (key,))
             return [row[0] for row in records], [row[0] for row in edits], version
@@ -74,7 +75,7 @@ class SqlStore:
     def version(self, scope: Scope) -> int:
         """The session's version alone; 0 where there is none."""
         whose = names(scope)
-        known = self.database.attempt(lambda run: run(SESSION, whose), write=False)
+        known = self.database.attempt(lambda run: run(_SESSION, whose), write=False)
         return int(known[0][1]) if known else 0
 
     def write(self, scope: Scope, records: Sequence[Record], edits: Sequence[Edit], version: int) -> int:
@@ -135,7 +136,7 @@ class SqlStore:
         tenant, user, _ = names(scope)
 
         def work(run: Run) -> None:
-            ((owner, _),) = run(TICKS, (owner_digest(scope), 0))
+            ((owner,),) = run(OWNER, (owner_digest(scope), 0))
             run.many(
                 'INSERT INTO memory_facts (owner_id, tenant, "user", session, subject, digest, body)'
                 " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (owner_id, digest) DO NOTHING",

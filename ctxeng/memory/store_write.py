@@ -9,13 +9,17 @@ from ctxeng.errors import BadInput, Conflict
 from ctxeng.memory.store_rows import named
 from ctxeng.storage.sql import Run
 
-TICKS = (  # also locks the owner's row: what one user writes arrives in one order
+OWNER = (  # locks the owner's row too
     "INSERT INTO memory_owners (owner, ticks, generation) VALUES (?, ?, 0)"
-    " ON CONFLICT (owner) DO UPDATE SET ticks = memory_owners.ticks + excluded.ticks RETURNING id, ticks"
+    " ON CONFLICT (owner) DO UPDATE SET ticks = memory_owners.ticks + excluded.ticks RETURNING id"
 )
-SESSION = (
-    "SELECT id, version, records, edits, first, last FROM memory_sessions"
-    ' WHERE tenant = ? AND "user" = ? AND session = ?'
+# locks the owner's row where there is one, so that what a user writes arrives in one order; without
+# RETURNING, which alone costs SQLite more than reading the row with the session below
+_TICKS = "UPDATE memory_owners SET ticks = ticks + ? WHERE owner = ?"
+_STATE = (
+    "SELECT o.id, o.ticks, s.id, s.version, s.records, s.edits, s.first, s.last"
+    " FROM memory_owners o LEFT JOIN memory_sessions s"
+    ' ON s.tenant = ? AND s."user" = ? AND s.session = ? WHERE o.owner = ?'
 )
 
 
@@ -43,27 +47,30 @@ class Write:
     def __call__(self, run: Run) -> int:
         """The new version. Raises Conflict where the session is at another than it should be."""
         size = len(self.records) + len(self.edits)
-        ((owner, ticks),) = run(TICKS, (self.owner, size))
-        known = run(SESSION, self.whose)
-        session, version, records, edits, first, last = known[0] if known else (0, 0, 0, 0, "", "")
+        run(_TICKS, (size, self.owner))
+        if not (rows := run(_STATE, (*self.whose, self.owner))):
+            run(OWNER, (self.owner, size))
+            rows = run(_STATE, (*self.whose, self.owner))
+        owner, ticks, session, *state = rows[0]
+        version, records, edits, first, last = (0, 0, 0, "", "") if session is None else state
         if version != self.version:
             return self._done(run, session, version) if self.version < version else self._refuse(version)
         if not size:
             return self.version
         self._check(records)
         first, last = first or next(iter(self.times), ""), self.times[-1] if self.times else last
-        state = (ticks, records + len(self.records), edits + len(self.edits), named(first), named(last))
-        if known:
+        after = (ticks, records + len(self.records), edits + len(self.edits), named(first), named(last))
+        if session is not None:
             run(
                 "UPDATE memory_sessions SET version = ?, records = ?, edits = ?, first = ?, last = ?,"
                 " written = ? WHERE id = ?",
-                (*state, self.written, session),
+                (*after, self.written, session),
             )
         else:
             ((session,),) = run(
                 'INSERT INTO memory_sessions (owner_id, tenant, "user", session, version, records, edits,'
                 " first, last, written) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
-                (owner, *self.whose, *state, self.written),
+                (owner, *self.whose, *after, self.written),
             )
         self._append(run, session, ticks - size + 1)
         return int(ticks)

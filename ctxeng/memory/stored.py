@@ -12,7 +12,7 @@ from ctxeng.turn import Scope, Value
 
 @dataclass(frozen=True)
 class Held:
-    """A session as it is kept. `version` grows with everything that is written to it; 0: nothing was yet."""
+    """A session as it is kept. `version` changes with all that is written to it; 0: nothing was yet."""
 
     records: tuple[Record, ...] = ()
     edits: tuple[Edit, ...] = ()
@@ -75,7 +75,10 @@ class MemoryStore(Protocol):
         ...
 
     def write(self, scope: Scope, records: Sequence[Record], edits: Sequence[Edit], version: int) -> int:
-        """Append, all or nothing; the session's new version. Raises Conflict where it is not at `version`."""
+        """Append, all or nothing; the session's new version. Raises Conflict where it is not at `version`.
+
+        Records' numbers go on without gaps, BadInput where they do not.
+        """
         ...
 
     def sessions(self, scope: Scope) -> list[SessionInfo]:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from ctxeng.errors import BadInput, CtxengError
+from ctxeng.errors import BadInput
 from ctxeng.extras import needs
 
 T = TypeVar("T")
@@ -15,10 +15,6 @@ T = TypeVar("T")
 PATIENCE = 30.0  # seconds to wait for others, and for a server that is away
 _VERSIONS = "CREATE TABLE IF NOT EXISTS ctxeng_schema (name TEXT PRIMARY KEY, version INTEGER NOT NULL)"
 _WAYS = "sqlite:./memory.db, sqlite::memory: or postgresql://user@host/database"
-
-
-class StoreUnreachable(CtxengError):
-    """A database does not answer, or can take nothing more; the message says what is in doubt."""
 
 
 class Run(Protocol):
@@ -43,9 +39,13 @@ class Database(Protocol):
     that others hold for too long StoreLocked, and one that does not answer StoreUnreachable.
     """
 
-    name: str
     serial: str
     alone: str
+
+    @property
+    def name(self) -> str:
+        """The database in messages."""
+        ...
 
     def transaction(self) -> AbstractContextManager[Run]:
         """A transaction that writes: kept whole when the block ends, not at all where it raises."""
@@ -78,8 +78,9 @@ class Database(Protocol):
 
 
 def open_database(url: str, folder: Path | str = ".", patience: float = PATIENCE) -> Database:
-    """The database of this URL; a relative SQLite path is relative to `folder`. See BadInput for the forms.
+    """The database of this URL: sqlite:./memory.db, sqlite::memory: or postgresql://user@host/database.
 
+    A relative SQLite path is relative to `folder`; a folder that is not there is made.
     `patience` is how many seconds are waited for others that write, and for a server that is away. Raises
     BadInput for a URL or a file that is none, MissingExtra without psycopg, StoreUnreachable for no server.
     """

@@ -9,15 +9,15 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from ctxeng.errors import BadInput, Conflict, CtxengError, StoreLocked
-from ctxeng.storage.sql import PATIENCE, Run, StoreUnreachable
+from ctxeng.errors import BadInput, Conflict, CtxengError, StoreLocked, StoreUnreachable
+from ctxeng.storage.sql import PATIENCE, Run
 
 logger = logging.getLogger(__name__)
 
@@ -30,13 +30,21 @@ _SLOWEST_ANSWER = 10  # seconds for a connection to be made
 _PASSING = ("08", "53", "57P")
 _AGAIN = ("40001", "40P01")  # serialization failure, deadlock
 _REFUSALS = ("starting up", "shutting down", "recovery", "too many", "remaining connection slots")
+_DOUBT = "whether the last transaction was kept is not known"
 _BEGIN_WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 _BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _ABANDONED: list[Connection] = []  # of parents; closing them here would end the parents' sessions
 
 
 class _Broken(CtxengError):
-    """A transaction that did not end as it should, for a reason that passes; it may be run again."""
+    """A transaction that did not end as it should, for a reason that passes; it may be run again.
+
+    `doubt` says that it may have been kept: the answer to its commit was lost.
+    """
+
+    def __init__(self, sentence: str, *, doubt: bool) -> None:
+        super().__init__(sentence)
+        self.doubt = doubt
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,7 @@ class PostgresDatabase:
     and for a database that is not in UTF-8, StoreUnreachable where no server answers.
     """
 
-    url: str = field(repr=False)
+    url: InitVar[str]  # not kept: others print fields that no repr of ours shows
     patience: float = PATIENCE
     size: int = 8
     name: str = field(default="", init=False)
@@ -73,11 +81,11 @@ class PostgresDatabase:
     _process: int = field(default_factory=os.getpid, init=False, repr=False)
     _closed: bool = field(default=False, init=False, repr=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, url: str) -> None:
         if self.size < 1:
             raise BadInput(f"size is {self.size}, it must be at least 1")
         self._free = threading.Semaphore(self.size)
-        self.name, self._options = _read(self.url)
+        self.name, self._options = _read(url)
         encoding = self.attempt(lambda run: run("SHOW server_encoding"), write=False)[0][0]
         if encoding != "UTF8":
             self.close()
@@ -123,19 +131,17 @@ class PostgresDatabase:
             with self._begun(begin, time.monotonic() + self.patience) as run:
                 yield run
         except _Broken as error:
-            raise StoreUnreachable(f"{error}; whether the last transaction was kept is not known") from error
+            raise _unreachable(error, doubt=error.doubt) from error
 
     def _patiently(self, once: Callable[[float], T]) -> T:
-        give_up, pause = time.monotonic() + self.patience, _FIRST_PAUSE
+        give_up, pause, doubt = time.monotonic() + self.patience, _FIRST_PAUSE, False
         while True:
             try:
                 return once(give_up)
             except _Broken as error:
+                doubt = doubt or error.doubt
                 if time.monotonic() + pause > give_up:
-                    sentence = (
-                        f"{error}; tried for {self.patience:g} s; what was to be written may be in doubt"
-                    )
-                    raise StoreUnreachable(sentence) from error
+                    raise _unreachable(error, doubt=doubt) from error
                 logger.warning("%s; trying again", error)
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
@@ -144,10 +150,14 @@ class PostgresDatabase:
     def _begun(self, begin: str, give_up: float) -> Iterator[Run]:
         with self._connected(give_up) as connection:
             connection.execute(begin.encode())
+            committing = False
             try:
                 yield _PostgresRun(connection)
+                committing = True
                 connection.execute(b"COMMIT")
-            except BaseException:
+            except BaseException as error:
+                if committing:
+                    error.add_note(_DOUBT)
                 with suppress(psycopg.Error):
                     connection.execute(b"ROLLBACK")
                 raise
@@ -163,6 +173,8 @@ class PostgresDatabase:
         try:
             connection = self._living() or self._opened()
             yield connection
+        except UnicodeEncodeError as error:
+            raise BadInput(f"{self.name}: this is no valid Unicode and cannot be kept: {error}") from error
         except psycopg.Error as error:
             raise self._named(error, lost=connection is None or connection.broken) from None
         finally:
@@ -210,7 +222,7 @@ class PostgresDatabase:
         if lost and not state and "FATAL" in sentence and not any(word in sentence for word in _REFUSALS):
             return BadInput(sentence)  # no such role or database, a wrong password
         if lost or state.startswith(_PASSING) or state in _AGAIN:
-            return _Broken(sentence)
+            return _Broken(sentence, doubt=_DOUBT in getattr(error, "__notes__", ()))
         return BadInput(sentence)
 
 
@@ -226,9 +238,12 @@ def _read(url: str) -> tuple[str, dict[str, Any]]:
         where = parts.netloc.rpartition("@")[2]
         user = unquote(parts.username or "")
         options = conninfo_to_dict(url)
-        if url.count("@") != parts.netloc.count("@") or parts.netloc.count("@") > 1:
-            raise ValueError  # a password with a bare @, / or ?: part of it would be taken for a host
+        # of a password with a bare @, / or ?, a part would be taken for the host's name
+        plain = url.count("@") == parts.netloc.count("@") <= 1
+        plain = plain and ("," in where or parts.port != 0)  # asking for the port checks that it is one
     except (ValueError, psycopg.Error):
+        plain = False
+    if not plain:
         # the reason would quote the URL, and with it the password
         raise BadInput(
             "the postgresql:// URL cannot be read; write postgresql://user:password@host:5432/database, with "
@@ -236,6 +251,10 @@ def _read(url: str) -> tuple[str, dict[str, Any]]:
         ) from None
     name = f"postgresql://{user}{'@' if user else ''}{where}{parts.path}"
     return name, {"connect_timeout": _SLOWEST_ANSWER, "application_name": "ctxeng", **options}
+
+
+def _unreachable(error: _Broken, *, doubt: bool) -> StoreUnreachable:
+    return StoreUnreachable(f"{error}; {_DOUBT}" if doubt else str(error))
 
 
 def _scrubbed(text: str, options: dict[str, Any]) -> str:

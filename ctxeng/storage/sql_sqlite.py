@@ -5,24 +5,27 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ctxeng.errors import BadInput, Conflict, CtxengError, StoreLocked
-from ctxeng.storage.sql import PATIENCE, Run, StoreUnreachable
+from ctxeng.errors import BadInput, Conflict, CtxengError, StoreLocked, StoreUnreachable
+from ctxeng.storage.sql import PATIENCE, Run
 
 T = TypeVar("T")
 
 _OLDEST = (3, 35, 0)  # knows RETURNING
+_PAUSE = 0.01  # seconds between attempts to open
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _WRONG = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM)
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",  # readers do not wait for a writer
     "PRAGMA synchronous=NORMAL",  # a kill loses nothing, a power loss at most what came last
+    "PRAGMA wal_autocheckpoint=4000",  # pages: 16 MB of log, since every checkpoint waits for the disk
     "PRAGMA secure_delete=ON",  # what is deleted is overwritten with zeros
 )
 _ABANDONED: list[sqlite3.Connection] = []  # of parents; closing them here would break the parents' locks
@@ -83,11 +86,16 @@ class SqliteDatabase:
         with self.transaction() if write else self.reading() as run:
             return work(run)
 
-    def erase(self, tables: Sequence[str]) -> None:  # noqa: ARG002 - the log is one for all tables
-        """Empty the write-ahead log into the file. Raises StoreLocked where a reader holds it too long."""
+    def erase(self, tables: Sequence[str]) -> None:  # noqa: ARG002 - the file is one for all tables
+        """Write the file anew and empty its log. Raises StoreLocked where a reader holds the log too long.
+
+        Takes time and free space on disk for a copy of what the file still holds.
+        """
         if self.path is None:
             return
         with self._held() as connection:
+            # zeros for what is deleted are not enough: where pages were split, copies of rows stay behind
+            connection.execute("VACUUM")
             (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
             raise StoreLocked(f"{self.name}: another process has read the database for {self.patience:g} s")
@@ -136,13 +144,26 @@ class SqliteDatabase:
                 isolation_level=None,
             )
             try:
-                for pragma in _PRAGMAS:
-                    connection.execute(pragma)
+                self._prepare(connection)
             except sqlite3.Error:
                 connection.close()
                 raise
             self._connection = connection
         return self._connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        give_up = time.monotonic() + self.patience
+        while True:
+            try:
+                for pragma in _PRAGMAS:
+                    connection.execute(pragma)
+            except sqlite3.OperationalError as error:
+                # SQLite itself does not wait where several processes open a new file at once
+                if error.sqlite_errorcode & 0xFF not in _BUSY or time.monotonic() > give_up:
+                    raise
+                time.sleep(_PAUSE)
+            else:
+                return
 
     def _leave_parent(self) -> None:
         """Begin anew in a forked child: locks and connections of the parent are the parent's."""

@@ -70,7 +70,8 @@ def test_what_is_written_is_loaded_in_order(store):
     held = store.load(ANN)
     assert held.records == (record(1), record(2, key="k"), record(3))
     assert held.edits == EDITS
-    assert held.version == last > version > 0
+    assert held.version == store.version(ANN) == last > version > 0
+    assert store.version(BOB) == 0
 
 
 def test_a_write_at_another_version_is_a_conflict_and_changes_nothing(store):
