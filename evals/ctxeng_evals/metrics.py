@@ -12,11 +12,13 @@ from pydantic import JsonValue
 
 from ctxeng import judge
 from ctxeng.errors import UnknownName
+from ctxeng.retrieval.words import terms
 from ctxeng.turn import Usage
 from ctxeng_evals.case import Case, Dataset, Outcome
 
 Score = Callable[["Seen"], "float | None"]
 _NAMED = re.compile(r"(?P<name>[a-z0-9_]+)(?:@(?P<k>\d+)|\.(?P<role>[a-z]+))?")
+_VALUE = re.compile(r"[$€£]?\d[\w.,:/%-]*|(?<=[a-z,;] )[A-Z][\w'-]+")  # numbers, and names inside a sentence
 _BILLED: Mapping[str, Literal["input", "output", "cached"]] = {
     "tokens_in": "input",
     "tokens_out": "output",
@@ -182,6 +184,29 @@ def kept(seen: Seen) -> float | None:
     return float(any(f" {judge.normalised(t)} " in window for t in seen.targets)) if seen.targets else None
 
 
+def newest_gold(seen: Seen) -> float | None:
+    """1 where the gold item that was said last is in the window: of a value that changed, the newest."""
+    gold = set(seen.case.gold)
+    last = next((item.id for item in reversed(seen.dataset.items(seen.case)) if item.id in gold), None)
+    return None if last is None else float(last in seen.outcome.selected)
+
+
+def gold_words(seen: Seen) -> float | None:
+    """The share of the gold items' terms, those of the question left out, that stand in the window."""
+    gold = set(seen.case.gold)
+    said = {term for item in seen.dataset.items(seen.case) if item.id in gold for term in terms(item.text)}
+    said -= set(terms(seen.case.question))
+    return len(said & set(terms(seen.window))) / len(said) if said else None
+
+
+def answer_values(seen: Seen) -> float | None:
+    """The share of the answer's numbers and names, the question's left out, that stand in the window."""
+    asked, window = seen.case.question.casefold(), seen.window.casefold()
+    values = {value.casefold().rstrip(".,:") for target in seen.targets for value in _VALUE.findall(target)}
+    values = {value for value in values if value not in asked}
+    return sum(value in window for value in values) / len(values) if values else None
+
+
 def _recall_at(k: int) -> Score:
     def score(seen: Seen) -> float | None:
         gold = set(seen.case.gold)
@@ -234,6 +259,9 @@ METRICS: Mapping[str, Metric] = {
         Metric("all_gold", all_gold, about="every gold item is in the window"),
         Metric("mrr", mrr, about="one over the rank of the first gold item"),
         Metric("kept", kept, about="an accepted answer stands in the window's text"),
+        Metric("newest_gold", newest_gold, about="the gold item that was said last is in the window"),
+        Metric("gold_words", gold_words, about="share of the gold items' terms in the window's text"),
+        Metric("answer_values", answer_values, about="share of the answer's numbers and names in it"),
         Metric("brier", _brier, "lower", "squared error of the stated confidence"),
         Metric("tokens", lambda seen: float(seen.outcome.tokens), "lower", "tokens of the window"),
         Metric("tokens_in", lambda seen: seen.usage("input"), "lower", "tokens billed, input"),

@@ -21,7 +21,7 @@ from ctxeng_evals.plan import Column
 from ctxeng_evals.subjects.chunks import ChunksSubject
 from ctxeng_evals.subjects.function import function_subject, peer_subject
 from ctxeng_evals.subjects.select import METHODS, Select
-from ctxeng_evals.subjects.sessions import SessionSubject
+from ctxeng_evals.subjects.sessions import SessionSubject, SummarySubject
 from ctxeng_evals.subjects.source import SOURCES, SourceSubject
 from ctxeng_evals.subjects.tools import ToolsSubject
 from ctxeng_evals.suite import SubjectSpec, Suite
@@ -144,9 +144,11 @@ class Builder:
             kept = _checked(SessionOptions, options, column)
             encoder = Embedder() if kept.encoder else None
             return SessionSubject(self.counter, kept.budget, kept.share, encoder, kept.facts)
-        if name not in SOURCES:
-            raise UnknownName("source", name, [*SOURCES, "sessions"])
         given = _checked(SourceOptions, options, column)
+        if name == "summary":
+            return SummarySubject(self.counter, given.budget)
+        if name not in SOURCES:
+            raise UnknownName("source", name, [*SOURCES, "sessions", "summary"])
         return SourceSubject(name, self.counter, given.budget)  # type: ignore[arg-type]
 
     def _app(self, spec: SubjectSpec, column: Column, options: Mapping[str, Any]) -> Subject:

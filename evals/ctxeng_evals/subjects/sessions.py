@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ctxeng import render
+from ctxeng.memory.extract import ExtractiveSummarizer
 from ctxeng.memory.memory import Memory
 from ctxeng.memory.recall import Recall
+from ctxeng.memory.record import Record
 from ctxeng.memory.source import MemorySource
 from ctxeng.memory.store import SqlStore
+from ctxeng.memory.summary import fold_all
+from ctxeng.memory.told import pieces
 from ctxeng.message import Message
 from ctxeng.protocols import Allowance
 from ctxeng.retrieval.embed import Embedder
@@ -71,6 +75,33 @@ class SessionSubject:
         return render.price(Section(kind="message", source="memory", body=message), self.counter)
 
 
+@dataclass(frozen=True)
+class SummarySubject:
+    """A dialogue folded into an extractive summary of `budget` tokens, and nothing beside it."""
+
+    counter: Counter
+    budget: int
+    chunk: int = 4_000
+    sequential: bool = False
+
+    def open(self, dataset: Dataset) -> Solver:
+        """A solver over the dataset's cases; shared pools are summarised once."""
+        pool = lru_cache(maxsize=64)(lambda name: self._folded(dataset.pools[name]))
+
+        def solve(case: Case) -> Outcome:
+            shared = bool(case.pool) and not case.items
+            text = pool(case.pool) if shared else self._folded(dataset.items(case))
+            piece = Piece(source="summary", kind="summary", tokens=self.counter.count(text), text=text)
+            return Outcome(window=(piece,))
+
+        return solve
+
+    def _folded(self, items: Sequence[Item]) -> str:
+        records = [Record(number=n, message=_message(item)) for n, item in enumerate(items, 1)]
+        read = pieces(records, self.counter, self.chunk)
+        return fold_all(ExtractiveSummarizer(self.counter), "", read, self.budget).text
+
+
 def _message(item: Item) -> Message:
     role = "assistant" if item.role == "assistant" else "user"
     return Message.model_validate({"role": role, "parts": [{"type": "text", "text": item.body}]})
@@ -82,4 +113,7 @@ def _pieces(section: Section, item_of: Mapping[str, str]) -> Iterator[Piece]:
     refs = body.parts if isinstance(body, Chunk) else (section.ref,)
     for place, ref in enumerate(refs or ("",)):
         name = item_of.get(ref.removeprefix(f"{_SCOPE.session}:"), "")
-        yield Piece(source="memory", kind=section.kind, ref=name, tokens=0 if place else section.tokens)
+        text = "" if name else render.text_of(section)
+        yield Piece(
+            source="memory", kind=section.kind, ref=name, tokens=0 if place else section.tokens, text=text
+        )
