@@ -27,6 +27,7 @@ class Report(Value):
     records: int = 0
     edits: int = 0
     facts: int = 0
+    files: int = 0
     turns: int = 0
     checkpoints: int = 0
     bodies: int = 0
@@ -36,7 +37,7 @@ class Report(Value):
 def forget(app: App, scope: Scope) -> Report:
     """Remove what the app holds of this scope; empty fields match anything. No other process may write now.
 
-    Memory (texts, summaries, facts), the turn log, the bodies and checkpoints of turns, texts that were set
+    Memory (texts, summaries, facts, a user's files), the turn log, the bodies and checkpoints of turns, texts that were set
     aside, vectors. Playbook entries are not a user's own: `playbook redact` removes those. Raises BadInput
     for a scope without any field, NotErased where a database could not overwrite what was removed.
     """
@@ -55,6 +56,7 @@ def forget(app: App, scope: Scope) -> Report:
         encoder.forget(sorted(texts))
     if isinstance(app.toolkit.runner, ClippedRunner):
         app.toolkit.runner.aside.forget(scope)
+    files = app.memory.files.forget(scope) if app.memory.files else 0
     if isinstance(app.log, TurnLog) and app.log.path.exists():
         app.log.forget(scope)
     report = Report(
@@ -62,6 +64,7 @@ def forget(app: App, scope: Scope) -> Report:
         records=memory.records,
         edits=memory.edits,
         facts=memory.facts,
+        files=files,
         turns=len(turns),
         checkpoints=_checkpoints(app, turns),
         bodies=_bodies(app, scope, texts),

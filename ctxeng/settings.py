@@ -152,8 +152,8 @@ class App:
                 *self.toolkit.prepares,
                 *retrieval_steps(given.context.sources.chunks, self.corpus, self.prompts),
             ),
-            runner=self.toolkit.runner,
-            tools=(*self.tools, *self.toolkit.added),
+            runner=self.memory.runner,
+            tools=(*self.tools, *self.toolkit.added, *self.memory.added),
             observers=(self.log, *self.toolkit.observers, *self.observers),
             max_steps=given.graph.max_steps,
             cite=cite,
@@ -192,6 +192,7 @@ class App:
             min(given.window or model.window, model.window),
             self.local_encoder,
             self.prompts,
+            self.toolkit.runner,
         )
 
     @cached_property

@@ -13,6 +13,7 @@ from ctxeng.memory.aside import SetAside
 from ctxeng.memory.clear import ClearToolUses
 from ctxeng.memory.compaction import Compaction
 from ctxeng.memory.extract import ExtractiveSummarizer
+from ctxeng.memory.files import MemoryFiles
 from ctxeng.memory.memory import Memory
 from ctxeng.memory.policy import Policy, Worth
 from ctxeng.memory.recall import Recall
@@ -23,13 +24,13 @@ from ctxeng.memory.summarize import ModelSummarizer
 from ctxeng.memory.summary import Summarizer
 from ctxeng.memory.trigger import Condition, trigger
 from ctxeng.message import Message
-from ctxeng.protocols import Models, Source
+from ctxeng.protocols import Models, Runner, Source
 from ctxeng.retrieval.embed import TextEncoder
 from ctxeng.settings_memory_schema import MemorySettings, SummarizeSettings
 from ctxeng.storage.sql import open_database
 from ctxeng.text.prompts import Prompts
 from ctxeng.tokens import Counter
-from ctxeng.turn import Section
+from ctxeng.turn import Section, Tool
 
 _QUARTER = 4  # of the window: where history is summarised, if the file does not say
 _KEPT, _ROOM = 6, 8  # of that limit: what stays beside the summary, and the summary
@@ -37,7 +38,10 @@ _KEPT, _ROOM = 6, 8  # of that limit: what stays beside the summary, and the sum
 
 @dataclass(frozen=True)
 class MemoryKit:
-    """All that a settings file says of memory, built once it is asked for; `window` is in tokens."""
+    """All that a settings file says of memory, built once it is asked for.
+
+    `window` is in tokens; `rest` runs the calls that are not of the model's own files.
+    """
 
     given: MemorySettings
     folder: Path
@@ -47,6 +51,7 @@ class MemoryKit:
     window: int
     encoder: TextEncoder | None = None
     prompts: Prompts = Prompts()
+    rest: Runner | None = None
 
     @property
     def kept(self) -> bool:
@@ -76,6 +81,21 @@ class MemoryKit:
     def recall(self) -> Recall:
         """Search over them."""
         return Recall(self.store, self.encoder)
+
+    @cached_property
+    def files(self) -> MemoryFiles | None:
+        """The files that the model keeps; None where the file names no folder. `rest` runs other calls."""
+        return MemoryFiles(self.folder / self.given.files, self.rest) if self.given.files else None
+
+    @property
+    def runner(self) -> Runner | None:
+        """What runs all calls."""
+        return self.files or self.rest
+
+    @property
+    def added(self) -> tuple[Tool, ...]:
+        """The tools that come with it."""
+        return self.files.tools if self.files else ()
 
     @cached_property
     def source(self) -> Source:

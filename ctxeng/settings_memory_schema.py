@@ -56,7 +56,8 @@ class MemorySettings(SourceSettings):
     sessions are kept: `summarize` and `clear` say when they shrink (`summarize: false`: never), results of
     more than `aside` tokens are shown in part, `recall` is how many tokens of what the window does not show
     are looked up for each question. `edits` lets the model take results out of its context, `ask` lets it
-    look things up. `retain` drops sessions that nobody wrote to for so many days.
+    look things up. `files` is a folder, one for each user in it, of files that the model keeps for itself
+    (Anthropic's memory tool). `retain` drops sessions that nobody wrote to for so many days.
     """
 
     count: int | None = Field(default=None, ge=0)
@@ -68,6 +69,7 @@ class MemorySettings(SourceSettings):
     recall: Tokens = 1_000
     edits: bool = False
     ask: bool = False
+    files: str = ""
     retain: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
