@@ -37,9 +37,10 @@ class Report(Value):
 def forget(app: App, scope: Scope) -> Report:
     """Remove what the app holds of this scope; empty fields match anything. No other process may write now.
 
-    Memory (texts, summaries, facts, a user's files), the turn log, the bodies and checkpoints of turns, texts that were set
-    aside, vectors. Playbook entries are not a user's own: `playbook redact` removes those. Raises BadInput
-    for a scope without any field, NotErased where a database could not overwrite what was removed.
+    Memory (texts, summaries, facts, a user's files), the turn log, the bodies and checkpoints of turns,
+    texts that were set aside, vectors. Playbook entries are not a user's own: `playbook redact` removes
+    those. Raises BadInput for a scope without any field, NotErased where a database could not overwrite
+    what was removed.
     """
     if not any(scope.model_dump().values()):
         raise BadInput("say whose: a tenant, a user or a session")
@@ -56,6 +57,8 @@ def forget(app: App, scope: Scope) -> Report:
         encoder.forget(sorted(texts))
     if isinstance(app.toolkit.runner, ClippedRunner):
         app.toolkit.runner.aside.forget(scope)
+    if app.preferences is not None and scope.user and not scope.session:
+        app.preferences.books.forget(scope)
     files = app.memory.files.forget(scope) if app.memory.files else 0
     if isinstance(app.log, TurnLog) and app.log.path.exists():
         app.log.forget(scope)

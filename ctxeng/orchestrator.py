@@ -13,6 +13,7 @@ from langgraph.types import Command
 from ctxeng.errors import BadInput, UnknownTurn
 from ctxeng.learn import Learned, Learning
 from ctxeng.learn_run import LearnRuns, feedback_given
+from ctxeng.preferences import UserPreferences
 from ctxeng.protocols import Event
 from ctxeng.record import Turns
 from ctxeng.steps import REMOVABLE, Steps
@@ -30,9 +31,9 @@ class Orchestrator:
     """Assembles windows, runs turns and learns from feedback.
 
     `log` keeps finished turns, `learning` is what feedback feeds; without it, feedback is an error.
-    A `checkpointer` (LangGraph's) makes turns resumable and approvals possible across processes.
-    `without` removes nodes. Close it, or use it as a context manager: that commits the playbook and calls
-    what is in `closing`.
+    A `checkpointer` (LangGraph's) makes turns resumable and approvals possible across processes. Edits of
+    answers teach `preferences`, where the turn has a user. `without` removes nodes. Close it, or use it as a
+    context manager: that commits the playbook and calls what is in `closing`.
 
     A turn's `parent` is the id of the turn before it: what that one showed is preferred, so that the
     prompt's beginning stays the same and the provider's cache holds. Turns of one `scope.session` in one
@@ -46,6 +47,7 @@ class Orchestrator:
     bodies: Bodies = field(default_factory=Bodies)
     without: frozenset[str] = frozenset()
     closing: Sequence[Callable[[], None]] = ()
+    preferences: UserPreferences | None = None
     _runs: TurnRuns = field(init=False, repr=False, compare=False)
     _lessons: list[LearnRuns] = field(default_factory=list, init=False, repr=False, compare=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
@@ -187,6 +189,9 @@ class Orchestrator:
         if edit is not None:
             if truth is not None or score is not None or evidence or comment:
                 raise BadInput("give an edit alone: what it scores is computed from it")
+            turn = self.log.get(turn_id)
+            if self.preferences is not None and turn.request.scope.user:
+                return self.preferences.edited(turn, edit)
             return self._learns().edited(turn_id, edit)
         return self._learns().feedback(turn_id, *feedback_given(truth, score, evidence, comment))
 

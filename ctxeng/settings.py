@@ -25,6 +25,7 @@ from ctxeng.playbook.pick import EntryPicker
 from ctxeng.playbook.refine import EntryBudget, Refiner
 from ctxeng.playbook.store import PlaybookStore
 from ctxeng.playbook.yamlfile import faults, load
+from ctxeng.preferences import UserPreferences
 from ctxeng.protocols import Learner, Model, Observer, Runner, Source
 from ctxeng.record import RecentTurns, TurnLog, Turns
 from ctxeng.retrieval.embed import Embedder, TextEncoder
@@ -33,6 +34,7 @@ from ctxeng.settings_checks import SOURCES, budget_of, check, flattened
 from ctxeng.settings_chunks import LazyCorpus, chunk_source, lazy_corpus, retrieval_steps, statements
 from ctxeng.settings_memory import MemoryKit
 from ctxeng.settings_models import build_model
+from ctxeng.settings_preferences import preference_learner, user_preferences
 from ctxeng.settings_schema import ModelSettings, Settings
 from ctxeng.settings_tools import ToolKit
 from ctxeng.steps import Hook, Steps
@@ -126,6 +128,8 @@ class App:
         given = self.settings.learning
         onbox = self.models.role("reflect").name == "onbox"
         name = ("onbox" if onbox else "ace") if given.strategy == "auto" else given.strategy
+        if name == "preference":
+            return preference_learner(self.settings, self.models, self.prompts)
         if name == "onbox":
             from ctxeng.models.evidence import cue  # noqa: PLC0415 - numpy, only where it is used
 
@@ -173,11 +177,17 @@ class App:
                 stickiness=given.playbook.stickiness,
                 candidates=given.playbook.candidates,
             ),
+            **({} if self.preferences is None else {"preferences": self.preferences}),
             "tools": self.toolkit.source,
             "memory": self.memory.source,
             "graph": statements(given.graph, self.path.parent, self.local_encoder),
             "chunks": chunk_source(given.chunks, self.path.parent, self.local_encoder, self.corpus),
         }
+
+    @cached_property
+    def preferences(self) -> UserPreferences | None:
+        """What each user likes; None where the file names no folder for it."""
+        return user_preferences(self.settings, self.path.parent, self.models, self.prompts)
 
     @cached_property
     def memory(self) -> MemoryKit:
@@ -228,8 +238,19 @@ class App:
         # a turn that waits for approval, or for a restart, needs its bodies on disk as well
         kept = SetAside(self.path.parent / ".ctxeng" / "bodies") if self.checkpointer is not None else None
         bodies = Bodies(kept)
-        closing = (self.toolkit.close, self.memory.close)
-        return Orchestrator(self.steps, self.log, self.learning, self.checkpointer, bodies, without, closing)
+        closing = [self.toolkit.close, self.memory.close]
+        if self.preferences is not None:
+            closing.append(self.preferences.books.close)
+        return Orchestrator(
+            self.steps,
+            self.log,
+            self.learning,
+            self.checkpointer,
+            bodies,
+            without,
+            closing,
+            self.preferences,
+        )
 
     def _model(self, given: ModelSettings) -> Model:
         """The model, or those of it and its fallbacks whose keys are here."""

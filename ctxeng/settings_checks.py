@@ -11,8 +11,8 @@ from ctxeng.judge import judge_named
 from ctxeng.settings_schema import ModelSettings, Settings
 from ctxeng.steps import HOOKED, REMOVABLE
 
-STRATEGIES = ("auto", "ace", "onbox")
-SOURCES = ("playbook", "tools", "memory", "graph", "chunks")
+STRATEGIES = ("auto", "ace", "onbox", "preference")
+SOURCES = ("playbook", "preferences", "tools", "memory", "graph", "chunks")
 
 
 def check(settings: Settings, path: Path) -> None:

@@ -75,6 +75,17 @@ class PlaybookSource(SourceSettings):
     candidates: bool = True
 
 
+class PreferenceSettings(SourceSettings):
+    """What each user likes, as a source, learned from their edits (`feedback(turn, edit=...)`).
+
+    `folder` has a playbook for each user, beside the settings file; of it the `k` closest contexts count.
+    """
+
+    folder: str = ""
+    k: int = Field(default=5, ge=1)
+    cap: Tokens | None = 600
+
+
 class ChunkSettings(SourceSettings):
     """Documents as a source.
 
@@ -144,6 +155,7 @@ class Sources(Value):
     """The sources, in the order in which they are asked."""
 
     playbook: PlaybookSource = PlaybookSource()
+    preferences: PreferenceSettings = PreferenceSettings()
     tools: ToolSource = ToolSource()
     memory: MemorySettings = MemorySettings()
     graph: StatementSettings = StatementSettings()

@@ -121,7 +121,7 @@ class EntryPicker:
 
     def _priced(self, entry: Entry, playbook: Playbook, allowance: Allowance) -> Section:
         """The entry's section; an untouched entry is the same object in the next version, and made once."""
-        trust = _trust(entry, playbook)
+        trust = trust_of(entry, playbook)
         known = self._known.get(entry.id)
         if known and known.entry is entry and known.trust == trust and known.price == allowance.price:
             return known.section
@@ -131,7 +131,8 @@ class EntryPicker:
         return self._known[entry.id].section
 
 
-def _trust(entry: Entry, playbook: Playbook) -> Trust:
+def trust_of(entry: Entry, playbook: Playbook) -> Trust:
+    """How far an entry is trusted: a candidate is not, whatever it was learned from."""
     if entry.status == "candidate":
         return "untrusted"
     if entry.status == "frozen":

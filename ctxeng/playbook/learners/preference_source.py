@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ctxeng.playbook.book import Playbook
 from ctxeng.playbook.entry import Entry
 from ctxeng.playbook.learners.preference_near import Extract, closest, extract, shares
-from ctxeng.playbook.pick import _trust as trust_of
+from ctxeng.playbook.pick import trust_of
 from ctxeng.playbook.refine import Embed
 from ctxeng.protocols import Allowance
 from ctxeng.retrieval.embed import HashingEmbedder

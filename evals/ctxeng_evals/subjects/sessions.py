@@ -104,7 +104,8 @@ class SummarySubject:
 
 def _message(item: Item) -> Message:
     role = "assistant" if item.role == "assistant" else "user"
-    return Message.model_validate({"role": role, "parts": [{"type": "text", "text": item.body}]})
+    said = f"{item.title}: {item.body}" if item.title else item.body  # who speaks, in a meeting
+    return Message.model_validate({"role": role, "parts": [{"type": "text", "text": said}]})
 
 
 def _pieces(section: Section, item_of: Mapping[str, str]) -> Iterator[Piece]:
