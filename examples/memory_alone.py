@@ -19,4 +19,4 @@ view = memory.session(scope).view
 print(f"{len(messages)} messages said, {len(window)} shown, {view.tokens} tokens")
 print(view.summary.splitlines()[0])
 (found, *_) = Recall(memory.store).search("which reference has room 117", Scope(user="ada"), 1)
-print(f"{found.ref}: {found.record.message.text}")
+print(f"{found.ref}: {found.text}")

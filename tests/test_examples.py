@@ -23,6 +23,7 @@ KEY_LINES = {
     "pieces": "replayed: In Leipzig.",
     "graph_source": "aspirin interacts with warfarin.",
     "tool_catalogue": "loaded at the end: track",
+    "memory_alone": "Room 117 is booked, reference R-4017.",
     "iterative_retrieval": "chunks: Blue Harbour Early life",
 }
 

@@ -89,9 +89,9 @@ def search(
             {
                 "ref": each.ref,
                 "score": each.score,
-                "role": each.record.message.role,
-                "time": each.record.time,
-                "text": each.record.message.text,
+                "role": each.records[0].message.role,
+                "time": each.records[0].time,
+                "text": each.text,
             }
             for each in best
         ]

@@ -31,7 +31,12 @@ _BECAME = rf"\b{_CHANGED}\s+(?:my|our|the|it's|its)?\s*(?P<subject>{_WORDS}){_FR
 _LIVES = rf"\bI(?:'m|\s+am)?\s+{_NOW}(?P<subject>{_WHERE})\s+{_VALUE}"
 # Mary went to the kitchen
 _MOVED = rf"\b(?P<subject>[A-Z][a-z]+)\s+{_WENT}\s+(?:the\s+)?{_VALUE}"
-_PATTERNS = tuple(re.compile(pattern, re.IGNORECASE) for pattern in (_IS, _BECAME, _LIVES))
+# my deadline was moved to Monday; our budget has changed to 700
+_AUX = r"(?:has|have|was|were|got)\s+(?:been\s+)?"
+_WAS_CHANGED = (
+    rf"\b(?:my|our|the)\s+(?P<subject>{_WORDS})\s+{_AUX}{_CHANGED}{_FROM}\s+(?:to|and\s+is)\s+{_VALUE}"
+)
+_PATTERNS = tuple(re.compile(pattern, re.IGNORECASE) for pattern in (_WAS_CHANGED, _IS, _BECAME, _LIVES))
 _PERSON = re.compile(_MOVED)
 _DETERMINERS = re.compile(r"^(?:my|our|the|a|an|its)\s+", re.IGNORECASE)
 _QUESTION = re.compile(

@@ -88,7 +88,7 @@ class Filling:
             if cost <= left:
                 kept.setdefault(each.session, []).append(each)
                 left -= cost
-        for said in sorted(kept.values(), key=lambda said: said[0].record.time):
+        for said in sorted(kept.values(), key=lambda said: said[0].records[0].time):
             while said and not self.put(recalled_section(said)):
                 said.pop()  # joined, they cost more than one by one
 
@@ -109,8 +109,9 @@ def sections_of(unit: Unit, shape: Shape) -> list[Section]:
 def recalled_section(found: Sequence[Found]) -> Section:
     """Finds of one session as a document: data, each with its id, who said it, and when."""
     (first, *_) = found
-    text = "\n".join(_line(each) for each in sorted(found, key=lambda each: each.record.number))
-    users = all(each.record.message.role == "user" for each in found)
+    ordered = sorted(found, key=lambda each: each.records[0].number)
+    text = "\n".join(map(_line, ordered))
+    users = all(record.message.role == "user" for each in found for record in each.records)
     chunk = Chunk(
         id=f"{first.session}:recalled",
         text=text,
@@ -118,15 +119,17 @@ def recalled_section(found: Sequence[Found]) -> Section:
         title="said earlier",
         end=len(text),
         trust="user" if users else "untrusted",
-        parts=tuple(each.ref for each in found),
+        parts=tuple(ref for each in ordered for ref in each.refs),
     )
     return Section(kind="chunk", source=SOURCE, body=chunk, ref=first.session, trust=chunk.trust)
 
 
 def _line(found: Found) -> str:
-    record = found.record
-    said = f"{record.message.role}, {record.time[:10]}" if record.time else record.message.role
-    return f"[{record.id} {said}] {record.message.text}"
+    first, last = found.records[0], found.records[-1]
+    day = f", {first.time[:10]}" if first.time else ""
+    if first is last:
+        return f"[{first.id} {first.message.role}{day}] {found.text}"
+    return f"[{first.id} to {last.id}{day}]\n{found.text}"
 
 
 def fact_section(state: State) -> Section:

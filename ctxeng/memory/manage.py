@@ -153,9 +153,10 @@ def shown_ids(session: Session) -> set[str]:
 
 def line(found: Found) -> str:
     """A find as one line: its ref, who said it and when, the beginning of its text."""
-    message, text = found.record.message, " ".join(found.record.message.text.split())
+    first, text = found.records[0], " ".join(found.text.split())
     short = text if len(text) <= _SHOWN else text[:_SHOWN] + " ..."
-    return f"- [{found.ref}] {message.role}{f', {found.record.time}' if found.record.time else ''}: {short}"
+    who = first.message.role if len(found.records) == 1 else f"{len(found.records)} messages"
+    return f"- [{found.ref}] {who}{f', {first.time}' if first.time else ''}: {short}"
 
 
 def offered(names: Sequence[str]) -> dict[str, Tool]:

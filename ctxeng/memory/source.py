@@ -17,7 +17,7 @@ from ctxeng.memory.gathered import (
 )
 from ctxeng.memory.manage import PRUNE, RESTORE, SEARCH, Desk, offered
 from ctxeng.memory.memory import Memory
-from ctxeng.memory.recall import Recall
+from ctxeng.memory.recall import Found, Recall
 from ctxeng.memory.record import Record, record_id
 from ctxeng.memory.session import Done, Session
 from ctxeng.memory.unit import Shape
@@ -69,8 +69,11 @@ class MemorySource:
                 filling.put(Section(kind="query", source=SOURCE, body=self._room(session)))
             filling.summary(view.summary, _trust(view.records[: view.upto]))
             kept = [unit for unit in view.kept if filling.put(*sections_of(unit, view.shape))]
-            units = [*given_units(list(unknown(request.history, session))), *view.units]
+            older = given_units(list(unknown(request.history, session)))
+            units = [*older, *view.units]
             reserve = min(self.recalled, int(filling.left * self.share)) if self.recall else 0
+            if not older and view.tokens <= filling.left:
+                reserve = 0  # the whole session fits
             filling.left -= reserve
             shown = filling.history(units, view.shape, before)
             filling.left += reserve
@@ -195,9 +198,9 @@ class MemorySource:
         return session
 
 
-def _length(record: Record) -> int:
-    """What a record costs, as far as ranking goes: its characters and those of a frame around it."""
-    return len(record.message.text) + _FRAME
+def _length(found: Found) -> int:
+    """What a passage costs, as far as ranking goes: its characters and those of a frame around it."""
+    return len(found.text) + _FRAME
 
 
 def unknown(history: Sequence[Message], session: Session) -> Iterator[Message]:

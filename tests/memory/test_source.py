@@ -284,8 +284,8 @@ def test_the_model_looks_up_what_it_no_longer_sees_and_reads_it_whole():
     assert "[sunday:m1]" in turn.steps[0].results[0].text
     assert turn.steps[1].results[0].text.endswith("the vault code is 7351")
     found = source.recall.search("vault code", SCOPE.model_copy(update={"session": ""}), 10)
-    assert next(each.ref for each in found if "7351" in each.record.message.text) == "sunday:m1"
-    assert not any("From memory" in each.record.message.text for each in found)
+    assert next(each.ref for each in found if "7351" in each.text) == "sunday:m1"
+    assert not any("From memory" in each.text for each in found)
 
 
 def test_nobody_reads_another_users_records_by_reference():

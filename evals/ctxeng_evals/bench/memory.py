@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from statistics import median
 
 from ctxeng.extras import installed
 from ctxeng.memory.clear import ClearToolUses
@@ -16,17 +12,17 @@ from ctxeng.memory.compaction import Compaction
 from ctxeng.memory.extract import ExtractiveSummarizer
 from ctxeng.memory.memory import Memory, message_price
 from ctxeng.memory.policy import Policy, Worth
-from ctxeng.memory.recall import Recall
 from ctxeng.memory.record import Summarised
 from ctxeng.memory.store import SqlStore
 from ctxeng.memory.summary import Folded, Summarizer
 from ctxeng.memory.trigger import Condition
-from ctxeng.message import Message, user
+from ctxeng.message import Message
 from ctxeng.storage.sql import open_database
 from ctxeng.tokens import Calibrated, Counter, tiktoken_counter
 from ctxeng.turn import Scope
 from ctxeng_evals.bench import memory_peers as peers
 from ctxeng_evals.bench.memory_peers import Window
+from ctxeng_evals.bench.memory_store import microseconds, store, updates
 from ctxeng_evals.bench.table import Figures, Row
 from ctxeng_evals.bench.transcript import Joined, joined, loop
 
@@ -79,7 +75,8 @@ def run(seed: int = 0) -> Figures:
         *_coverage(joint, counter),
         *_cost(joint.first(_CALLS), counter),
         *_idle(joint, counter),
-        *_store(),
+        *updates(counter, seed),
+        *store(),
     ]
     notes = (
         f"tau-bench airline, 60 dialogues joined: {len(joint.messages)} messages, {len(joint.calls)} calls",
@@ -101,8 +98,8 @@ def _policies(
 
 def _played(joint: Joined, counter: Counter, policies: tuple[Policy, ...]) -> Iterator[tuple[Memory, Window]]:
     """Our window at each call."""
-    store = SqlStore(open_database("sqlite::memory:"))
-    memory = Memory(store, lambda message: message_price(counter, message), policies)
+    kept = SqlStore(open_database("sqlite::memory:"))
+    memory = Memory(kept, lambda message: message_price(counter, message), policies)
     for place in joint.calls:
         window = memory.compact(joint.messages[:place], _SCOPE)
         yield memory, Window([_text(message) for message in window])
@@ -218,7 +215,7 @@ def _idle(joint: Joined, counter: Counter) -> Iterator[Row]:
         )
         messages = joint.messages[:length]
         memory.compact(messages, _SCOPE)
-        ours = _micro(partial(memory.compact, messages, _SCOPE))
+        ours = microseconds(partial(memory.compact, messages, _SCOPE))
         peer = _langchain_idle(messages, counter)
         yield Row(
             f"an idle check at {length:,} messages, p50",
@@ -240,41 +237,5 @@ def _langchain_idle(messages: Sequence[Message], counter: Counter) -> float | No
         next(peers.context_editing(joint, count, 10**9, 0))
         next(peers.summarization(joint, count, 10**9))
 
-    history = _micro(lambda: peers.lang(messages), 5)  # making its messages is not its doing
-    return max(0.0, _micro(both, 5) - 2 * history)
-
-
-def _store() -> Iterator[Row]:
-    with tempfile.TemporaryDirectory() as folder:
-        store = SqlStore(open_database("sqlite:./memory.db", Path(folder)))
-        memory = Memory(store, lambda message: len(message.text) // 4)
-        session = memory.session(_SCOPE)
-        texts = [
-            f"note {n}: the {_word(n)} of {_word(n // 7)} is kept in room {n % 97}" for n in range(3_000)
-        ]
-        took = []
-        for n, text in enumerate(texts):
-            start = time.perf_counter()
-            session.append([(str(n), user(text))])
-            took.append(time.perf_counter() - start)
-        yield Row("one record written to SQLite, p50", 1e3 * median(took), "ms", target="<= 0.2")
-        recall = Recall(store)
-        recall.search("warm", _SCOPE)
-        asked = [1e-3 * _micro(partial(recall.search, texts[n], _SCOPE, 10), 3) for n in range(0, 3_000, 100)]
-        yield Row("a search by words among 3,000, p50", median(asked), "ms", target="<= 2")
-
-
-def _word(number: int) -> str:
-    return "".join(
-        "bdfgklmnprst"[(number >> shift) % 12] + "aeiou"[(number >> shift) % 5] for shift in (0, 3, 6)
-    )
-
-
-def _micro(work: Callable[[], object], repeats: int = 51) -> float:
-    """Microseconds, the median of so many."""
-    took = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        took.append(time.perf_counter() - start)
-    return 1e6 * median(took)
+    history = microseconds(lambda: peers.lang(messages), 5)  # making its messages is not its doing
+    return max(0.0, microseconds(both, 5) - 2 * history)
