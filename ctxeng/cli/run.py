@@ -34,6 +34,10 @@ def run(
     choice: Annotated[list[str] | None, typer.Option(help="One of the possible answers; repeatable.")] = None,
     schema: Annotated[Path | None, typer.Option(help="A JSON Schema that the answer has to fit.")] = None,
     window: Annotated[str | None, typer.Option(help="Tokens of the window, for example 8k.")] = None,
+    session: Annotated[
+        str, typer.Option(help="The session that this goes on with, where memory has a store.")
+    ] = "",
+    who: Annotated[str, typer.Option("--user", help="Whose session it is.")] = "",
     show_prompt: Annotated[bool, typer.Option(help="Show the prompt as the model got it.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -45,10 +49,12 @@ def run(
 
     Without --app there is no playbook, and the model is onbox: it quotes or chooses, offline.
 
+    Go on with a session: [bold]ctxeng run "And on Sundays?" --app my.yaml --session monday[/bold]
+
     Tools are offered to the model; what it calls is shown, and nothing is run.
     """
     want = _want(choice or [], schema)
-    request = _request(question, tools)
+    request = _request(question, tools, session, who)
     opened = _app(app, model, window, docs or [])
     orchestrator = _orchestrator(opened, has_playbook=app is not None)
     if as_json:
@@ -100,9 +106,9 @@ def _want(choices: list[str], schema: Path | None) -> Want | None:
     return Choices(options=tuple(Choice(value=each) for each in dict.fromkeys(choices))) if choices else None
 
 
-def _request(question: str, tools: Path | None) -> Request:
+def _request(question: str, tools: Path | None, session: str, who: str) -> Request:
     from ctxeng.cli.documents import read_tools  # noqa: PLC0415 - as above
-    from ctxeng.turn import Request, user  # noqa: PLC0415
+    from ctxeng.turn import Request, Scope, user  # noqa: PLC0415
 
     asked = sys.stdin.read() if question == "-" else question
     if not asked.strip():
@@ -110,6 +116,7 @@ def _request(question: str, tools: Path | None) -> Request:
     return Request(
         query=user(asked.strip()),
         tools=read_tools(tools) if tools else (),
+        scope=Scope(user=who, session=session),
     )
 
 

@@ -54,8 +54,8 @@ class State:
     @property
     def text(self) -> str:
         """The state as a line: what holds since when, and what held before."""
-        since = f" (since {self.newest.time})" if self.newest.time else ""
-        old = "; ".join(f"{fact.value}{f' ({fact.time})' if fact.time else ''}" for fact in self.earlier)
+        since = f" (since {self.newest.time[:10]})" if self.newest.time else ""
+        old = "; ".join(f"{fact.value}{f' ({fact.time[:10]})' if fact.time else ''}" for fact in self.earlier)
         return f"{self.newest.subject}: {self.newest.value}{since}" + (f"; earlier: {old}" if old else "")
 
 
