@@ -46,7 +46,11 @@ def forget(app: App, scope: Scope) -> Report:
         raise BadInput("say whose: a tenant, a user or a session")
     turns, failed = _turns(app, scope), None
     memory = Forgotten()
+    owners = {(turn.request.scope.tenant, turn.request.scope.user) for turn in turns}
+    owners.add((scope.tenant, scope.user))
     if app.memory.kept:
+        known = (each.scope for each in app.memory.store.sessions(scope))
+        owners |= {(each.tenant, each.user) for each in known}
         try:
             memory = app.memory.memory.forget(scope)
         except NotErased as error:  # the rest goes all the same; then it is said
@@ -57,8 +61,9 @@ def forget(app: App, scope: Scope) -> Report:
         encoder.forget(sorted(texts))
     if isinstance(app.toolkit.runner, ClippedRunner):
         app.toolkit.runner.aside.forget(scope)
-    if app.preferences is not None and scope.user and not scope.session:
-        app.preferences.books.forget(scope)
+    if app.preferences is not None and not scope.session:
+        for tenant, who in sorted(pair for pair in owners if pair[1]):
+            app.preferences.books.forget(Scope(tenant=tenant, user=who))
     files = app.memory.files.forget(scope) if app.memory.files else 0
     if isinstance(app.log, TurnLog) and app.log.path.exists():
         app.log.forget(scope)
