@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import Any
 
 from ctxeng.errors import BadInput
+from ctxeng.memory.shelf import searched_texts
 from ctxeng.memory.store_remove import NotErased
 from ctxeng.memory.stored import Forgotten
 from ctxeng.record import TurnLog
@@ -45,17 +46,18 @@ def forget(app: App, scope: Scope) -> Report:
     if not any(scope.model_dump().values()):
         raise BadInput("say whose: a tenant, a user or a session")
     turns, failed = _turns(app, scope), None
-    memory = Forgotten()
+    memory, texts = Forgotten(), {text for turn in turns for text in _texts(turn)}
     owners = {(turn.request.scope.tenant, turn.request.scope.user) for turn in turns}
     owners.add((scope.tenant, scope.user))
     if app.memory.kept:
         known = (each.scope for each in app.memory.store.sessions(scope))
         owners |= {(each.tenant, each.user) for each in known}
+        texts |= _searched(app, scope, owners)
         try:
             memory = app.memory.memory.forget(scope)
         except NotErased as error:  # the rest goes all the same; then it is said
             memory, failed = error.forgotten, error
-    texts = {*memory.texts, *(text for turn in turns for text in _texts(turn))}
+        texts.update(memory.texts)
     encoder = app.local_encoder
     if isinstance(encoder, Embedder):
         encoder.forget(sorted(texts))
@@ -87,6 +89,11 @@ def _turns(app: App, scope: Scope) -> list[Turn]:
     if not isinstance(app.log, TurnLog):
         return []
     return [turn for turn in app.log if _matches(turn.request.scope.model_dump(), scope)]
+
+
+def _searched(app: App, scope: Scope, owners: Collection[tuple[str, str]]) -> set[str]:
+    wholes = (Scope(tenant=tenant, user=who, session=scope.session) for tenant, who in owners)
+    return {text for whole in wholes for text in searched_texts(app.memory.store, whole)}
 
 
 def _texts(turn: Turn) -> list[str]:

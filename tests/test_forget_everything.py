@@ -10,6 +10,7 @@ from ctxeng.errors import BadInput
 from ctxeng.forgetting import forget
 from ctxeng.models.scripted import ScriptedModel
 from ctxeng.retrieval.cache import VectorCache
+from ctxeng.retrieval.embed import Embedder, HashingEmbedder
 from ctxeng.settings import open_app
 from ctxeng.turn import Call, Request, Scope, user
 
@@ -107,6 +108,35 @@ def test_a_live_index_finds_nothing_of_what_was_forgotten(tmp_path):
     forget(app, mine)
     assert app.memory.recall.search(ADA, mine, 5) == []
     assert app.memory.recall.search(BOB, Scope(tenant="acme", user="bob"), 5)
+
+
+def test_every_vector_of_the_users_texts_is_gone_also_of_passages_that_grew(tmp_path):
+    encoder = Counted()
+    app = told(tmp_path, encoder=encoder)
+    for who in ("ada", "bob"):
+        app.memory.recall.search("code", Scope(tenant="acme", user=who), 5)
+    assert any(ADA in text and "\n" in text for text in encoder.known)
+    forget(app, Scope(tenant="acme", user="ada"))
+    assert not [text for text in encoder.known if ADA in text]
+    assert [text for text in encoder.known if BOB in text]
+
+
+class Counted(Embedder):
+    """Hashed words instead of a model, with what a cache would hold of them."""
+
+    def __init__(self) -> None:
+        super().__init__(cache=None)
+        object.__setattr__(self, "known", set())
+
+    name = "counted"
+    dim = HashingEmbedder().dim
+
+    def embed(self, texts):
+        self.known.update(texts)
+        return HashingEmbedder().embed(texts)
+
+    def forget(self, texts):
+        self.known.difference_update(texts)
 
 
 def test_everybody_is_not_forgotten_by_leaving_names_out(tmp_path):

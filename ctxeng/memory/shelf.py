@@ -94,3 +94,15 @@ class Shelf:
     def _new(self, each: Arrived) -> Passage:
         passage = self.passages[str(each.row)] = Passage(str(each.row), each.session)
         return passage
+
+
+def searched_texts(store: MemoryStore, scope: Scope) -> set[str]:
+    """Every text of this tenant and user that an index may have encoded: passages, also as they grew."""
+    shelf = Shelf(None)
+    shelf.follow(store, scope)
+    return {
+        "\n".join(record.message.text for record in passage.records[:end])
+        for passage in shelf.passages.values()
+        for end in range(1, len(passage.records) + 1)
+        if not scope.session or passage.session == scope.session
+    }
