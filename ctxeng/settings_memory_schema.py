@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from ctxeng.errors import BadInput
 from ctxeng.memory.trigger import trigger
 from ctxeng.settings_types import Names, SourceSettings, Tokens
 from ctxeng.turn import Value
@@ -13,7 +14,10 @@ from ctxeng.turn import Value
 
 def _when(value: Any) -> Any:
     if isinstance(value, str) and value:
-        trigger(value)  # a sentence that is none is said where it stands
+        try:
+            trigger(value)
+        except BadInput as error:  # with file and line, as every fault of a file
+            raise ValueError(str(error)) from error
     return value
 
 

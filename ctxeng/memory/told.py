@@ -36,17 +36,19 @@ def pieces(records: Sequence[Record], count: Counter, most: int) -> list[str]:
 
     A record is split at the ends of lines or sentences where it can be, else between characters.
     """
+    parts = [part for record in records for part in _split(told(record), count, most)]
     found: list[str] = []
-    open_texts: list[str] = []
-    left = most
-    for part in (part for record in records for part in _split(told(record), count, most)):
-        cost = count.count(part) + 1
-        if cost > left and open_texts:
-            found.append("\n".join(open_texts))
-            open_texts, left = [], most
-        open_texts.append(part)
-        left -= cost
-    return [*found, "\n".join(open_texts)] if open_texts else found
+    start = 0
+    while start < len(parts):
+        end, left = start, most
+        while end < len(parts) and (end == start or count.count(parts[end]) + 1 <= left):
+            left -= count.count(parts[end]) + 1
+            end += 1
+        while end > start + 1 and count.count("\n".join(parts[start:end])) > most:
+            end -= 1  # joined, they cost more than one by one
+        found.append("\n".join(parts[start:end]))
+        start = end
+    return found
 
 
 def _split(text: str, count: Counter, most: int) -> Iterator[str]:
