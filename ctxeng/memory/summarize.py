@@ -48,7 +48,7 @@ class ModelSummarizer:
                 return self._instead(summary, text, room, usage, "the reply is empty")
             if self.count.count(said) <= room:
                 return Folded(said, usage)
-        folded = self.fallback.fold("", said, room)
+        folded = self.fallback.fold(said, "", room)
         return Folded(folded.text, usage + folded.usage)
 
     def _asked(self, summary: str, text: str, room: int) -> tuple[str, Usage]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 
 from ctxeng.memory.record import Record
@@ -10,13 +11,17 @@ from ctxeng.message import Call, Image, Result
 from ctxeng.text.sentences import sentences
 from ctxeng.tokens import Counter
 
+_FORGED = re.compile(r"^(?=(?:- )?\[m\d+ \w+\] )", re.MULTILINE)  # words that look like a record's head
 _LONGEST = 16  # characters a token; what is longer is not counted whole, which would take its square
 
 
 def told(record: Record) -> str:
-    """A record as text: its id, who said it, its words, the calls it makes, which call a result answers."""
+    """A record as text: its id, who said it, its words, the calls it makes, which call a result answers.
+
+    Only its own head looks like one at the start of a line: before words that do, a backslash is put.
+    """
     message = record.message
-    said = [f"[{record.id} {message.role}]"]
+    said: list[str] = []
     for part in message.parts:
         if isinstance(part, Call):
             arguments = part.malformed or json.dumps(part.arguments, ensure_ascii=False)
@@ -28,7 +33,7 @@ def told(record: Record) -> str:
             said.append("(an image)")
         elif part.type == "text":
             said.append(part.text)
-    return " ".join(said)
+    return f"[{record.id} {message.role}] " + _FORGED.sub(r"\\", " ".join(said))
 
 
 def pieces(records: Sequence[Record], count: Counter, most: int) -> list[str]:
@@ -55,7 +60,9 @@ def _split(text: str, count: Counter, most: int) -> Iterator[str]:
     while len(text) > most * _LONGEST or count.count(text) > most:
         cut = _cut(text, count, most)
         yield text[:cut]
-        text = text[cut:]
+        rest = text[cut:]
+        # a cut could make a head of what stood inside a line; one character a piece is no place for a head
+        text = f"\\{rest}" if cut > 1 and _FORGED.match(rest) else rest
     yield text
 
 

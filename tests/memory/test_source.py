@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from itertools import pairwise
 
@@ -317,3 +318,27 @@ def test_a_store_that_fails_is_not_passed_over_in_silence(tmp_path):
         file.execute("DROP TABLE memory_records")
     with pytest.raises(Exception, match="memory_records"):
         ask(app, "again")
+
+
+def test_awaited_a_long_loop_is_absorbed_alike():
+    policy = Compaction(Recording(), COUNT, Condition("tokens", 3_000), keep=300, room=50)
+    app, source = remembering(looping(20), policy, window=4_000, loop=1_500)
+    turn = asyncio.run(app.ainvoke(Request(query=user("look up everything"), scope=SCOPE)))
+    assert turn.answer.text == "done after 20"
+    assert turn.usage["summarize"].calls > 0
+    assert len(source.memory.session(SCOPE).view.records) == 1 + 20 * 2 + 1
+
+
+def test_absorbing_twice_as_a_resumed_turn_does_keeps_everything_once():
+    policy = Compaction(Recording(), COUNT, Condition("tokens", 3_000), keep=100, room=50)
+    app, source = remembering(looping(6), policy)
+    turn = ask(app, "look up everything", SCOPE.model_copy(update={"session": "made"}))
+    request = turn.request.model_copy(update={"scope": SCOPE})
+    for steps in (turn.steps[:4], turn.steps[:4], turn.steps[:6], turn.steps[:5]):
+        assert source.absorb("again", request, steps) is not None
+    source.remember(turn.model_copy(update={"id": "again", "request": request}))
+    view = source.memory.session(SCOPE).view
+    keys = [record.key for record in view.records]
+    assert len(keys) == len(set(keys)) == 1 + 6 * 2 + 1
+    assert not view.missing
+    assert not view.faults

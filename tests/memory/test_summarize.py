@@ -67,3 +67,19 @@ def test_text_cannot_close_the_frame_it_stands_in():
     said = prompt(model)
     assert said.count("</new_messages>") == said.count("</summary_so_far>") == 1
     assert "$words" in said
+
+
+def test_what_is_cut_from_a_models_summary_keeps_its_sources():
+    long = "Facts:\n" + "".join(f"- [m{n} user] Invoice {n}7 is over {n * 31} euros.\n" for n in range(1, 60))
+    fold, _ = summarizer(long, long)
+    rows = fold.fold("", TEXT, 60).text.split("\n")
+    assert rows
+    assert all(row in long for row in rows)
+
+
+def test_the_model_fails_at_the_second_try_and_the_text_is_not_lost(caplog):
+    fold, _ = summarizer("word " * 200, ModelError("the wire broke"))
+    folded = fold.fold("", TEXT, 40)
+    assert "Oslo" in folded.text
+    assert folded.usage.calls == 1
+    assert "the wire broke" in caplog.text
