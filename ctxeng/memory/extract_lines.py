@@ -1,4 +1,4 @@
-"""What an extractive summary is made of: the sentences, list items and values of records, with who said them."""
+"""What an extractive summary is made of: sentences, list items and values of records, with who said them."""
 
 from __future__ import annotations
 
