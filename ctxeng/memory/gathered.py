@@ -56,7 +56,7 @@ class Filling:
         shown = self._newest(units, shape, self.left)
         start = len(units) - len(shown)
         if start and before:
-            old = next((i for i, unit in enumerate(units) if unit.head.id in before), 0)
+            old = next((i for i, unit in enumerate(units) if _ref(unit) in before), 0)
             if old < start:
                 shown = self._newest(units, shape, int(self.left * _SLACK))
                 start = len(units) - len(shown)
@@ -94,16 +94,20 @@ class Filling:
 
 
 def sections_of(unit: Unit, shape: Shape) -> list[Section]:
-    """The unit's messages as sections; refs are the records' ids."""
-    ids = {call_id: record.id for call_id, record in unit.results.items()}
+    """The unit's messages as sections; refs are the records' ids, or the messages' own without a record."""
+    ids = {call_id: record.id for call_id, record in unit.results.items()} if unit.stored else {}
     found = []
-    for message in unit.messages(shape):
+    for message in unit.messages(shape if unit.stored else Shape()):
         (part, *_) = message.parts
         result = isinstance(part, Result)
-        ref = ids.get(part.call_id, "") if isinstance(part, Result) else unit.head.id
+        ref = ids.get(part.call_id, "") if isinstance(part, Result) else _ref(unit)
         trust: Trust = "untrusted" if result else "user"
         found.append(Section(kind="message", source=SOURCE, body=message, ref=ref, trust=trust))
     return found
+
+
+def _ref(unit: Unit) -> str:
+    return unit.head.id if unit.stored else unit.head.message.id
 
 
 def recalled_section(found: Sequence[Found]) -> Section:
@@ -142,7 +146,10 @@ def fact_section(state: State) -> Section:
 def given_units(history: Sequence[Message]) -> list[Unit]:
     """An application's own history as units: calls with results, orphans left out."""
     records = taken_in([("", message) for message in history], 0)
-    return units_of(records)
+    units = units_of(records)
+    for unit in units:
+        unit.stored = False
+    return units
 
 
 def _start(costs: Sequence[int], room: int) -> int:

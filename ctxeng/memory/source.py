@@ -77,20 +77,25 @@ class MemorySource:
             filling.left -= reserve
             shown = filling.history(units, view.shape, before)
             filling.left += reserve
-            whole = {n for u in (*kept, *shown) for n in u.numbers if view.whole(n)}
-            if self.facts:
-                known = bearing(self.memory.store.facts(request.scope), request.query.text)
-                for state in known:
-                    filling.put(fact_section(state))
-        self._recall(request, filling, whole)
+            whole = {n for u in (*kept, *shown) if u.stored for n in u.numbers if view.whole(n)}
+        seen = {f"{request.scope.session}:{record_id(number)}" for number in whole}
+        self._facts(request, filling, seen)
+        self._recall(request, filling, seen)
         return filling.sections
 
-    def _recall(self, request: Request, filling: Filling, shown: set[int]) -> None:
+    def _facts(self, request: Request, filling: Filling, seen: set[str]) -> None:
+        """The newest values of what the question names, where they do not stand in the window anyway."""
+        if not self.facts:
+            return
+        for state in bearing(self.memory.store.facts(request.scope), request.query.text):
+            if state.newest.source not in seen:
+                filling.put(fact_section(state))
+
+    def _recall(self, request: Request, filling: Filling, seen: set[str]) -> None:
         if self.recall is None or filling.left <= 0 or not request.query.text.strip():
             return
         scope = request.scope.model_copy(update={"session": ""})
-        without = {f"{request.scope.session}:{record_id(number)}" for number in shown}
-        found = self.recall.search(request.query.text, scope, self.found, price=_length, without=without)
+        found = self.recall.search(request.query.text, scope, self.found, price=_length, without=seen)
         filling.recalled(found, self.recalled)
 
     # -- what is kept -----------------------------------------------------------------------------------

@@ -29,10 +29,14 @@ class Shape:
 
 @dataclass
 class Unit:
-    """A record that is no result, and the results of the calls it makes, by call id."""
+    """A record that is no result, and the results of the calls it makes, by call id.
+
+    One that is not `stored` is an application's own history: its records' numbers mean nothing.
+    """
 
     head: Record
     results: dict[str, Record] = field(default_factory=dict)
+    stored: bool = True
     _shown: list[tuple[Message, int]] | None = field(default=None, init=False, repr=False)
 
     @property

@@ -342,3 +342,27 @@ def test_absorbing_twice_as_a_resumed_turn_does_keeps_everything_once():
     assert len(keys) == len(set(keys)) == 1 + 6 * 2 + 1
     assert not view.missing
     assert not view.faults
+
+
+def test_an_apps_own_history_hides_nothing_of_the_store_and_keeps_its_own_refs():
+    model = ScriptedModel(["noted", "fine"] * 3)
+    app, source = remembering(model, recall=True, window=900, loop=0)
+    source.keep(
+        SCOPE, [("a", user("the code of the vault is 7351 " + "word " * 40)), ("b", assistant("x " * 500))]
+    )
+    brought = tuple(user(f"brought along, part {n}").model_copy(update={"id": f"own-{n}"}) for n in range(3))
+    turn = ask(app, "what is the code of the vault?", history=brought)
+    shown = texts(turn.context, "message", "chunk")
+    assert any("7351" in text for text in shown)
+    by_ref = {section.ref: render.text_of(section) for section in turn.context.of("message")}
+    assert all(by_ref[f"own-{n}"] == f"brought along, part {n}" for n in range(3) if f"own-{n}" in by_ref)
+    assert not any(text.startswith("brought") for ref, text in by_ref.items() if ref.startswith("m"))
+
+
+def test_a_fact_that_stands_in_the_window_is_not_said_twice():
+    model = ScriptedModel(["noted"] * 3)
+    app, _ = remembering(model)
+    ask(app, "My deadline is Friday.")
+    turn = ask(app, "When is my deadline?")
+    assert texts(turn.context, "message")[0] == "My deadline is Friday."
+    assert texts(turn.context, "chunk") == []
