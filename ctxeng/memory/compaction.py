@@ -47,7 +47,11 @@ class Compaction:
             return None
         staying = self._newest(view)
         upto = len(view.records) if not staying else staying[0].number - 1
-        return self.folded(view, upto, _asked(view, staying))
+        kept = _asked(view, staying)
+        going = (view.cost(unit) for unit in view.units if unit.number <= upto and unit.number not in kept)
+        if view.summary and sum(going) < self.room // 2:
+            return None  # what has to stay is over the limit alone: a summary a step would free nothing
+        return self.folded(view, upto, kept)
 
     def folded(self, view: View, upto: int, kept: tuple[int, ...] = ()) -> Proposed | None:
         """The summary of everything up to the record of that number; None where that is nothing new."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from ctxeng.memory.aside import SetAside
 from ctxeng.memory.clear import ClearToolUses, actions_only
+from ctxeng.memory.compaction import Compaction
 from ctxeng.memory.policy import Worth
 from ctxeng.memory.record import Cleared, Shortened
 from ctxeng.memory.trigger import Condition
 from ctxeng.memory.view import Change
 from ctxeng.message import Message, user
-from sessions import call, result, session, words
+from ctxeng.tokens import Estimate
+from sessions import Recording, call, result, session, words
 
 
 def steps(count: int, size: int = 20, tool: str = "find") -> list[Message]:
@@ -110,3 +112,16 @@ def test_results_that_fit_are_left_alone_and_looked_at_once() -> None:
     assert held.compact() == []
     assert held.view.fresh == []
     assert not any(isinstance(edit, Shortened) for edit in held.view.edits)
+
+
+def test_a_task_that_is_over_the_limit_alone_does_not_lead_to_a_summary_a_step() -> None:
+    recording = Recording()
+    policy = Compaction(recording, Estimate(), Condition("tokens", 100), keep=20, room=40)
+    held = session(user(words(300, "task")), policies=(policy,))
+    for number in range(40):
+        held.append([(f"{number}c", call(f"c{number}")), (f"{number}r", result(f"c{number}", words(4)))])
+        held.compact()
+    summaries = [edit for edit in held.view.edits if edit.type == "summarised"]
+    assert 3 <= len(summaries) <= 14
+    assert held.view.messages[0].text.startswith("task")
+    assert held.view.tokens < 300 + 20 + 40 + 3 * 20
