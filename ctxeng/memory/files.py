@@ -11,8 +11,8 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from ctxeng.errors import BadInput
-from ctxeng.memory.files_path import ROOT, shown, walked, within
+from ctxeng.errors import BadInput, StoreLocked
+from ctxeng.memory.files_path import ROOT, deepest, shown, walked, within
 from ctxeng.protocols import Runner
 from ctxeng.storage.atomic import write_atomic
 from ctxeng.storage.lock import ProcessLock
@@ -57,8 +57,9 @@ class MemoryFiles:
     """Answers the tool `memory`; every other call goes to `rest`. A Runner, safe with threads and processes.
 
     Each tenant and user has a folder of their own inside `folder`, and no path leads out of it: not by dots,
-    not by links. A file has at most `longest` characters, a user at most `most` files; a view shows at most
-    `page` characters. What goes wrong is a result that says so, and names no path of the machine.
+    not by links. A file has at most `longest` characters, a user at most `most` files and folders; a view
+    shows at most `page` characters, but a line that is viewed alone is shown whole. What goes wrong is a
+    result that says so, and names no path of the machine.
     """
 
     folder: Path
@@ -109,6 +110,8 @@ class MemoryFiles:
                 return Result(call_id=call.id, text=command(home / "files", given))
         except BadInput as error:
             return Result(call_id=call.id, text=str(error), is_error=True)
+        except StoreLocked:
+            return Result(call_id=call.id, text="the files are in use; try again", is_error=True)
         except OSError as error:
             return Result(call_id=call.id, text=f"the files: {error.strerror or 'failed'}", is_error=True)
 
@@ -125,21 +128,24 @@ class MemoryFiles:
         path = within(root, given.get("path") or ROOT)
         if path.is_dir():
             lines = [f"{size}\t{name}" for name, size in walked(root, path)]
-            return "\n".join([f"{shown(root, path)} holds, two levels deep:", *lines])
+            listed = "\n".join([f"{shown(root, path)} holds, two levels deep:", *lines])
+            cut = "\n[cut here; view a folder of it, or a file by its name]"
+            return listed if len(listed) <= self.page else listed[: self.page] + cut
         lines, first = self._read(root, path).split("\n"), 1
         if (wanted := given.get("view_range")) is not None:
             first, last = _range(wanted, len(lines))
             lines = lines[first - 1 : last]
+        page = max(self.page, self.longest + 8) if len(lines) == 1 else self.page
         text = "\n".join(f"{number:6}\t{line}" for number, line in enumerate(lines, first))
-        cut = "" if len(text) <= self.page else "\n[cut here; view the rest with view_range]"
-        return f"{shown(root, path)}:\n{text[: self.page]}{cut}"
+        cut = "" if len(text) <= page else "\n[cut here; view the rest with view_range]"
+        return f"{shown(root, path)}:\n{text[:page]}{cut}"
 
     def _create(self, root: Path, given: Mapping[str, JsonValue]) -> str:
         path = within(root, given.get("path"))
         if path.exists():
             raise BadInput(f"{shown(root, path)} is there already; change it with str_replace or insert")
-        if sum(1 for each in root.rglob("*") if each.is_file()) >= self.most:
-            raise BadInput(f"there are {self.most} files already; delete some first")
+        if sum(1 for _ in root.rglob("*")) + len(_missing(root, path.parent)) >= self.most:
+            raise BadInput(f"there are {self.most} files and folders already; delete some first")
         self._write(root, path, _text(given, "file_text"))
         return f"created {shown(root, path)}"
 
@@ -185,6 +191,9 @@ class MemoryFiles:
             raise BadInput(f"{shown(root, new)} is there already; delete it first")
         if new.is_relative_to(old):
             raise BadInput(f"{shown(root, old)} cannot be moved into itself")
+        within(root, f"{shown(root, new)}{deepest(old)}")
+        if sum(1 for _ in root.rglob("*")) + len(_missing(root, new.parent)) > self.most:
+            raise BadInput(f"there are {self.most} files and folders already; delete some first")
         new.parent.mkdir(parents=True, exist_ok=True)
         old.rename(new)
         return f"renamed {shown(root, old)} to {shown(root, new)}"
@@ -194,7 +203,7 @@ class MemoryFiles:
             what = "is a folder" if path.is_dir() else "is not there"
             raise BadInput(f"{shown(root, path)} {what}")
         try:
-            return path.read_text(encoding="utf-8")
+            return path.read_bytes().decode()  # read_text would change the ends of lines
         except UnicodeDecodeError as error:
             raise BadInput(f"{shown(root, path)} is no text file") from error
 
@@ -203,6 +212,10 @@ class MemoryFiles:
             raise BadInput(f"{shown(root, path)} would have {len(text):,} characters; {self.longest:,} fit")
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, text.encode("utf-8", "replace"))
+
+
+def _missing(root: Path, folder: Path) -> list[Path]:
+    return [each for each in (folder, *folder.parents) if each.is_relative_to(root) and not each.exists()]
 
 
 def _text(given: Mapping[str, JsonValue], name: str, default: str | None = None) -> str:

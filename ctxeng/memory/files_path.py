@@ -34,6 +34,13 @@ def within(root: Path, given: JsonValue) -> Path:
     return path
 
 
+def deepest(path: Path) -> str:
+    """The tail of the longest path below this one: empty for a file; "/a/b" where the deepest is a/b."""
+    below = (each.relative_to(path) for each in path.rglob("*")) if path.is_dir() else iter(())
+    longest = max(below, key=lambda each: len(each.parts), default=None)
+    return f"/{longest.as_posix()}" if longest else ""
+
+
 def shown(root: Path, path: Path) -> str:
     """The path as the model knows it."""
     inner = path.relative_to(root).as_posix()

@@ -3,71 +3,113 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import JsonValue
 
-from ctxeng.errors import BadInput
-from ctxeng.retrieval.embed import TextEncoder
-from ctxeng.retrieval.index import Index
-from ctxeng.retrieval.texts import Record as Indexed
-from ctxeng.retrieval.vectors import ExactVectors
+from ctxeng.errors import BadInput, CtxengError
+from ctxeng.memory.items_filter import fits
+from ctxeng.memory.items_index import ItemIndex
+from ctxeng.memory.items_rows import NAME, STEPS, TABLES, Namespace, body, bounds, labels, space, strings
+from ctxeng.memory.store import now
+from ctxeng.memory.store_remove import NotErased
+from ctxeng.memory.store_rows import named
+from ctxeng.memory.stored import Forgotten
+from ctxeng.retrieval.embed import Embedder, TextEncoder
 from ctxeng.storage.sql import Database, Run, migrate
 
-Namespace = tuple[str, ...]
-_END = "\x1f"  # behind each label: a prefix of labels is a prefix of the text
-_STEPS = (
-    (
-        """CREATE TABLE memory_items (
-          id {serial}, namespace TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL, searched TEXT NOT NULL,
-          created TEXT NOT NULL, updated TEXT NOT NULL, expires TEXT NOT NULL, UNIQUE (namespace, key)
-        )""",
-        "CREATE TABLE memory_item_changes (tick {serial}, item BIGINT NOT NULL)",
-    ),
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MINUTE = 60_000_000  # microseconds
+_FOREVER = 2**62  # microseconds; a column holds no more
+_BATCH = 500  # rows that are read at once where a filter chooses; SQLite of old takes 999 values
+_FIELDS = "id, space, body, created, updated, lasts"
+_LIVE = "(expires IS NULL OR expires > ?)"
+_BELOW = f"space >= ? AND space < ? AND {_LIVE}"
+_PUT = (
+    "INSERT INTO memory_items (space, key, body, texts, tick, created, updated, lasts, expires)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (space, key) DO UPDATE SET body = excluded.body,"
+    " texts = excluded.texts, tick = excluded.tick, updated = excluded.updated, lasts = excluded.lasts,"
+    " expires = excluded.expires"
 )
-_FIELDS = "id, namespace, key, body, created, updated"
+
+Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
 class Item:
-    """A value with its times (ISO 8601, UTC); `score` is None where nothing was searched for."""
+    """A value with its times (UTC); `score` is None where no query ranked it."""
 
     namespace: Namespace
     key: str
     value: dict[str, JsonValue]
-    created: str
-    updated: str
+    created: datetime
+    updated: datetime
     score: float | None = None
 
 
-def now() -> datetime:
-    """The time, with its zone."""
-    return datetime.now(UTC)
+@dataclass(frozen=True)
+class Change:
+    """A value to keep, a JSON object; None removes what is there.
+
+    `searched` are the texts it is found by, None all its strings as one; without any, no query ranks it.
+    `minutes` are how long it is kept after it was last written or read; None: for good.
+    """
+
+    namespace: Namespace
+    key: str
+    value: Mapping[str, Any] | None
+    searched: tuple[str, ...] | None = None
+    minutes: float | None = None
 
 
 @dataclass(frozen=True)
 class Items:
     """Values by (namespace, key), searched by words and, with an encoder, by meaning.
 
-    The database is the truth; the index is made of it once and then follows what changed, also by other
-    processes. Safe with threads and processes.
+    The database is the truth; the index is made of it at the first query and then follows what changed, also
+    by other processes. What has expired is never returned, and removed by the next write. Safe with threads
+    and processes.
     """
 
     database: Database
     encoder: TextEncoder | None = None
     clock: Callable[[], datetime] = now
-    _index: Index = field(init=False, repr=False, compare=False)
-    _last: list[int] = field(default_factory=lambda: [0], init=False, repr=False, compare=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
+    _index: ItemIndex = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        migrate(self.database, "items", _STEPS)
-        vectors = ExactVectors(self.encoder.name, self.encoder.dim) if self.encoder else None
-        object.__setattr__(self, "_index", Index(None, self.encoder, vectors))
+        migrate(self.database, NAME, STEPS)
+        object.__setattr__(self, "_index", ItemIndex(self.encoder))
+
+    def write(self, changes: Sequence[Change]) -> int:
+        """Make these changes, all or none; of several to one key the last. How many items went.
+
+        Raises BadInput for what is no JSON, no name or no time, before anything is changed.
+        """
+        time, puts, drops = self._time(), dict[tuple[str, str], Row](), set[tuple[str, str]]()
+        for place, change in enumerate(changes, 1):
+            at = space(change.namespace), named(change.key)
+            puts.pop(at, None)
+            drops.discard(at)
+            if change.value is None:
+                drops.add(at)
+            else:
+                puts[at] = (place, *_kept(change), time, time, *_lasting(change, time))
+
+        def work(run: Run) -> int:
+            before = run("UPDATE memory_item_ticks SET last = last + ? RETURNING last", (len(changes),))[0][0]
+            gone = len(run("DELETE FROM memory_items WHERE expires <= ? RETURNING id", (time,)))
+            for at in drops:
+                gone += len(run("DELETE FROM memory_items WHERE space = ? AND key = ? RETURNING id", at))
+            first = before - len(changes)
+            run.many(_PUT, [(*at, *row[1:3], first + row[0], *row[3:]) for at, row in puts.items()])
+            _count(run, gone)
+            return gone
+
+        return self.database.attempt(work)
 
     def put(
         self,
@@ -75,146 +117,155 @@ class Items:
         key: str,
         value: Mapping[str, Any],
         *,
-        searched: str | None = None,
+        searched: tuple[str, ...] | None = None,
         minutes: float | None = None,
     ) -> None:
-        """Keep the value in place of what was there. Raises BadInput for what is no JSON, or no name.
-
-        `searched` is the text it is found by, None all its strings; it expires after so many `minutes`.
-        """
-        try:
-            body = json.dumps(value, allow_nan=False)
-        except (TypeError, ValueError) as error:
-            raise BadInput(f"{key!r}: only JSON can be kept: {error}") from error
-        text = "\n".join(strings(value)) if searched is None else searched
-        time = self.clock()
-        expires = "" if minutes is None else (time + timedelta(minutes=minutes)).isoformat()
-        row = (
-            _joined(namespace),
-            _named(key),
-            body,
-            json.dumps(text),
-            time.isoformat(),
-            time.isoformat(),
-            expires,
-        )
-
-        def work(run: Run) -> None:
-            (item,) = run(
-                "INSERT INTO memory_items (namespace, key, body, searched, created, updated, expires)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (namespace, key) DO UPDATE SET"
-                " body = excluded.body, searched = excluded.searched, updated = excluded.updated,"
-                " expires = excluded.expires RETURNING id",
-                row,
-            )
-            run("INSERT INTO memory_item_changes (item) VALUES (?)", item)
-
-        self.database.attempt(work)
-
-    def get(self, namespace: Namespace, key: str) -> Item | None:
-        """The value, if it is there and has not expired."""
-        found = self._rows("namespace = ? AND key = ?", (_joined(namespace), _named(key)))
-        return next((item for _, item in found), None)
+        """Keep the value in place of what was there; see `Change`."""
+        self.write([Change(namespace, key, value, searched, minutes)])
 
     def delete(self, namespace: Namespace, key: str) -> None:
         """Let the value go; one that is not there is no matter."""
-        self._drop("namespace = ? AND key = ?", (_joined(namespace), _named(key)))
+        self.write([Change(namespace, key, None)])
+
+    def get(self, namespace: Namespace, key: str, *, refresh: bool = True) -> Item | None:
+        """The value, if it is there and has not expired; `refresh`: its minutes begin anew."""
+        query = f"SELECT {_FIELDS} FROM memory_items WHERE space = ? AND key = ? AND {_LIVE}"  # noqa: S608
+        rows = self._read(query, (space(namespace), named(key), self._time()))
+        self._refresh(rows if refresh else ())
+        return _item(rows[0]) if rows else None
 
     def search(
-        self, prefix: Namespace, query: str = "", fits: Callable[[Item], bool] | None = None
+        self,
+        prefix: Namespace = (),
+        query: str = "",
+        where: Mapping[str, Any] | None = None,
+        limit: int = 10,
+        offset: int = 0,
+        *,
+        refresh: bool = True,
     ) -> list[Item]:
-        """The values below a namespace that fit, best first; without a query, as they were put first."""
-        found = [(name, item) for name, item in self._below(prefix) if fits is None or fits(item)]
-        if not query:
-            return [item for _, item in found]
-        scores = self._followed().scores(query, [str(name) for name, _ in found])
-        scored = [
-            Item(i.namespace, i.key, i.value, i.created, i.updated, float(score))
-            for (_, i), score in zip(found, scores, strict=True)
-        ]
-        return sorted(scored, key=lambda item: -(item.score or 0))
+        """Values of a namespace and all below it that fit the filter, see `fits`; `offset` of them left out.
+
+        Best first with a query, those without text last; else as they were put first. Raises BadInput for a
+        limit or an offset below 0.
+        """
+        if limit < 0 or offset < 0:
+            raise BadInput(f"limit {limit} and offset {offset} have to be 0 or more")
+        scores: dict[int, float | None] = {}
+        if query:
+            self._index.follow(self.database)
+            scores = dict(self._index.ranked(query, self._ids(prefix, where), offset + limit)[offset:])
+            rows = self._at(list(scores))
+        elif where:
+            counted = zip(range(offset + limit), self._fitting(prefix, where), strict=False)
+            rows = [row for _, row in counted][offset:]
+        else:
+            every = f"SELECT {_FIELDS} FROM memory_items WHERE {_BELOW} ORDER BY id LIMIT ? OFFSET ?"  # noqa: S608
+            rows = self._read(every, (*bounds(prefix), self._time(), limit, offset))
+        self._refresh(rows if refresh else ())
+        return [replace(_item(row), score=scores.get(row[0])) for row in rows]
 
     def namespaces(self) -> list[Namespace]:
         """Every namespace that has a value, in order."""
-        query = (
-            "SELECT DISTINCT namespace FROM memory_items WHERE expires = '' OR expires > ? ORDER BY namespace"
-        )
-        time = self.clock().isoformat()
-        rows = self.database.attempt(lambda run: run(query, (time,)), write=False)
-        return [_split(row[0]) for row in rows]
+        query = f"SELECT DISTINCT space FROM memory_items WHERE {_LIVE}"  # noqa: S608 - a condition of ours
+        return sorted(labels(row[0]) for row in self._read(query, (self._time(),)))
 
     def forget(self, prefix: Namespace) -> int:
-        """Remove every value below a namespace for good; how many there were. BadInput for no namespace."""
+        """Remove every value below a namespace for good, vectors too; how many there were.
+
+        See Database.erase for what a server keeps. Raises BadInput for no namespace, NotErased where the
+        bytes could not be overwritten yet: forget it again.
+        """
         if not prefix:
             raise BadInput("say which namespace is to be forgotten")
-        text = _joined(prefix)
-        gone = self._drop("substr(namespace, 1, ?) = ?", (len(text), text))
-        self.database.erase(("memory_items",))
-        return gone
+        gone: dict[int, list[str]] = {}
+
+        def work(run: Run) -> None:
+            run("UPDATE memory_item_ticks SET last = last + 1")  # other writers wait
+            query = "DELETE FROM memory_items WHERE space >= ? AND space < ? RETURNING id, texts"
+            rows = run(query, bounds(prefix))
+            gone.update((row, json.loads(texts)) for row, texts in rows)
+            _count(run, len(rows))
+
+        self.database.attempt(work)
+        texts = sorted({text for each in gone.values() for text in each})
+        if isinstance(self.encoder, Embedder):
+            self.encoder.forget(texts)
+        self._index.follow(self.database)
+        try:
+            self.database.erase(TABLES)
+        except CtxengError as error:
+            raise NotErased(error, Forgotten(records=len(gone), texts=tuple(texts))) from error
+        return len(gone)
 
     def expire(self) -> int:
-        """Remove what has expired; how many there were."""
-        return self._drop("expires <> '' AND expires <= ?", (self.clock().isoformat(),))
+        """Remove what has expired, as every write does; how many there were."""
+        return self.write([])
 
-    def _below(self, prefix: Namespace) -> list[tuple[int, Item]]:
-        text = _joined(prefix)
-        return self._rows("substr(namespace, 1, ?) = ?", (len(text), text))
+    # -- reading ----------------------------------------------------------------------------------------
 
-    def _rows(self, where: str, wanted: Sequence[Any]) -> list[tuple[int, Item]]:
-        there = f"({where}) AND (expires = '' OR expires > ?)"
-        query = f"SELECT {_FIELDS} FROM memory_items WHERE {there} ORDER BY id"  # noqa: S608 - conditions of ours
-        values = (*wanted, self.clock().isoformat())
-        rows = self.database.attempt(lambda run: run(query, values), write=False)
-        return [
-            (row[0], Item(_split(row[1]), json.loads(row[2]), json.loads(row[3]), *row[4:])) for row in rows
-        ]
+    def _ids(self, prefix: Namespace, where: Mapping[str, Any] | None) -> list[int]:
+        if where:
+            return [row[0] for row in self._fitting(prefix, where)]
+        query = f"SELECT id FROM memory_items WHERE {_BELOW} ORDER BY id"  # noqa: S608 - a condition of ours
+        return [row[0] for row in self._read(query, (*bounds(prefix), self._time()))]
 
-    def _drop(self, where: str, wanted: Sequence[Any]) -> int:
-        def work(run: Run) -> int:
-            gone = run(f"DELETE FROM memory_items WHERE {where} RETURNING id", wanted)  # noqa: S608 - as above
-            run.many("INSERT INTO memory_item_changes (item) VALUES (?)", gone)
-            return len(gone)
+    def _fitting(self, prefix: Namespace, where: Mapping[str, Any]) -> Iterator[Row]:
+        query = f"SELECT {_FIELDS} FROM memory_items WHERE {_BELOW} AND id > ? ORDER BY id LIMIT ?"  # noqa: S608
+        last, full = 0, True
+        while full:
+            rows = self._read(query, (*bounds(prefix), self._time(), last, _BATCH))
+            yield from (row for row in rows if fits(json.loads(row[2])[1], where))
+            full = len(rows) == _BATCH
+            last = rows[-1][0] if rows else last
 
-        return self.database.attempt(work)
+    def _at(self, ids: list[int]) -> list[Row]:
+        found: dict[int, Row] = {}
+        for start in range(0, len(ids), _BATCH):
+            some = ids[start : start + _BATCH]
+            marks = ", ".join("?" * len(some))
+            query = f"SELECT {_FIELDS} FROM memory_items WHERE id IN ({marks})"  # noqa: S608 - marks alone
+            found.update((row[0], row) for row in self._read(query, some))
+        return [found[row] for row in ids if row in found]
 
-    def _followed(self) -> Index:
-        """The index, as far as the database has come."""
+    def _read(self, query: str, values: Sequence[Any]) -> list[Row]:
+        return self.database.attempt(lambda run: run(query, values), write=False)
 
-        def work(run: Run) -> tuple[list[Any], list[Any]]:
-            ticks = run("SELECT tick, item FROM memory_item_changes WHERE tick > ? ORDER BY tick", self._last)
-            known = "SELECT item FROM memory_item_changes WHERE tick > ?"
-            texts = f"SELECT id, searched FROM memory_items WHERE id IN ({known})"  # noqa: S608 - as above
-            return ticks, run(texts, self._last) if ticks else []
+    def _refresh(self, rows: Sequence[Row]) -> None:
+        mortal = [(self._time(), row[0]) for row in rows if row[5] is not None]
+        if mortal:
+            query = "UPDATE memory_items SET expires = ? + lasts WHERE id = ?"
+            self.database.attempt(lambda run: run.many(query, mortal))
 
-        with self._lock:
-            ticks, texts = self.database.attempt(work, write=False)
-            if ticks:
-                held = {str(name): json.loads(text) for name, text in texts}
-                self._index.remove({str(item) for _, item in ticks} - set(held))
-                self._index.add(Indexed(name, text) for name, text in held.items())
-                self._last[0] = ticks[-1][0]
-        return self._index
-
-
-def strings(value: Any) -> list[str]:
-    """All strings in a JSON value, in order."""
-    if isinstance(value, str):
-        return [value]
-    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
-    return [text for each in inner for text in strings(each)]
+    def _time(self) -> int:
+        return (self.clock() - _EPOCH) // timedelta(microseconds=1)
 
 
-def _joined(namespace: Namespace) -> str:
-    for label in namespace:
-        if not isinstance(label, str) or not label or not label.isprintable():
-            raise BadInput(f"{label!r} is no label of a namespace: it is printable text")
-    return "".join(label + _END for label in namespace)
+def _kept(change: Change) -> tuple[str, str]:
+    """Body and searched texts, as columns."""
+    if not change.namespace:
+        raise BadInput(f"{change.key!r}: a namespace has at least one label")
+    value = change.value or {}
+    texts = ("\n".join(strings(value)),) if change.searched is None else change.searched
+    return body(change.key, value), json.dumps([text for text in texts if text.strip()])
 
 
-def _split(text: str) -> Namespace:
-    return tuple(text.split(_END)[:-1])
+def _lasting(change: Change, time: int) -> tuple[int | None, int | None]:
+    """Microseconds that it lasts, and when it expires."""
+    if change.minutes is None:
+        return None, None
+    if not abs(change.minutes) * _MINUTE < _FOREVER - time or math.isnan(change.minutes):
+        raise BadInput(f"{change.key!r}: {change.minutes} minutes are no time to live")
+    lasts = round(change.minutes * _MINUTE)
+    return lasts, time + lasts
 
 
-def _named(key: str) -> str:
-    """The key as it is kept: as JSON, since a database cannot hold every character."""
-    return json.dumps(key)
+def _count(run: Run, gone: int) -> None:
+    if gone:
+        run("UPDATE memory_item_ticks SET gone = gone + ?", (gone,))
+
+
+def _item(row: Row) -> Item:
+    key, value = json.loads(row[2])
+    created, updated = (_EPOCH + timedelta(microseconds=each) for each in row[3:5])
+    return Item(labels(row[1]), key, value, created, updated)

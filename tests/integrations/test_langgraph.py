@@ -10,7 +10,7 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import END, START, StateGraph
-from langgraph.store.base import BaseStore
+from langgraph.store.base import BaseStore, PutOp
 from langgraph.store.memory import InMemoryStore
 
 from ctxeng.errors import BadInput
@@ -117,7 +117,8 @@ def test_only_the_fields_that_are_named_are_searched(tmp_path):
     store.put(("m",), "c", {"text": "granite"})
     scores = {item.key: item.score for item in store.search(("m",), query="granite")}
     assert scores["c"] > 0
-    assert scores["a"] == scores["b"] == 0
+    assert scores["a"] == 0
+    assert scores["b"] is None
     assert keys(store.search(("m",), query="tea"))[0] == "a"
 
 
@@ -135,7 +136,9 @@ def test_what_has_expired_is_gone(tmp_path):
     store.put(("m",), "b", {"v": 1}, ttl=60)
     assert store.get(("m",), "a") is None
     assert keys(store.search(("m",))) == ["b"]
-    assert store.items.expire() == 1
+    assert store.list_namespaces() == [("m",)]
+    with store.items.database.reading() as run:
+        assert run("SELECT count(*) FROM memory_items") == [(1,)]  # the next write removed it
 
 
 def test_forgetting_leaves_no_byte_in_any_file(tmp_path):
@@ -156,7 +159,7 @@ def test_bad_input_is_named(tmp_path):
     with pytest.raises(BadInput, match="only JSON"):
         store.items.put(("m",), "a", {"v": object()})
     store.put(("m",), "a", {"v": 1})
-    with pytest.raises(ValueError, match=r"\$near"):
+    with pytest.raises(BadInput, match=r"\$near"):
         store.search(("m",), filter={"v": {"$near": 1}})
 
 
@@ -188,3 +191,34 @@ def test_a_graph_has_it_beside_the_users_own_checkpointer(saver, tmp_path):
     else:
         with SqliteSaver.from_conn_string(str(tmp_path / "c.db")) as kept:
             run(kept)
+
+
+def test_a_filter_passes_over_values_without_the_field(tmp_path):
+    store = CtxengStore(folder=tmp_path)
+    store.put(("m",), "a", {"n": 5, "day": "2026-03-01"})
+    store.put(("m",), "b", {"x": 1})
+    assert keys(store.search(("m",), filter={"n": {"$gt": 1}})) == ["a"]
+    assert keys(store.search(("m",), filter={"day": {"$lt": "2026-11-01"}})) == ["a"]
+
+
+def test_a_batch_is_written_whole_or_not_at_all(store):
+    if isinstance(store, InMemoryStore):
+        pytest.skip("it takes values that are no JSON")
+    with pytest.raises(BadInput, match="only JSON"):
+        store.batch([PutOp(("m",), "a", {"v": 1}), PutOp(("m",), "b", {"v": object()})])
+    assert store.get(("m",), "a") is None
+
+
+def test_the_last_of_several_writes_to_one_key_counts(store):
+    store.put(("m",), "b", {"v": 0})
+    store.batch([PutOp(("m",), "a", {"v": 1}), PutOp(("m",), "a", {"v": 2}), PutOp(("m",), "b", None)])
+    store.batch([PutOp(("m",), "c", None), PutOp(("m",), "c", {"v": 3})])
+    assert {item.key: item.value["v"] for item in store.search(("m",))} == {"a": 2, "c": 3}
+
+
+def test_a_list_is_searched_entry_by_entry_and_paths_that_lead_nowhere_are_no_matter(tmp_path):
+    store = CtxengStore(folder=tmp_path, fields=["notes[*]", "notes[7]", "n"])
+    store.put(("m",), "a", {"notes": ["granite harbour", "tea"], "n": 7351})
+    store.put(("m",), "b", {"notes": ["granite harbour tea and much more that is said of other things"]})
+    assert keys(store.search(("m",), query="granite harbour")) == ["a", "b"]
+    assert keys(store.search(("m",), query="7351"))[0] == "a"

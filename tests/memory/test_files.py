@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ctxeng.errors import BadInput
 from ctxeng.memory.files import MEMORY_TOOL, MemoryFiles
 from ctxeng.memory.files_path import within
+from ctxeng.storage.lock import ProcessLock
 from ctxeng.tools.functions import Functions
 from ctxeng.turn import Call, Scope
 
@@ -188,7 +189,7 @@ def test_too_much_is_refused_and_nothing_is_written(tmp_path):
     assert "10 fit" in do(files, "create", path="/memories/a", file_text="x" * 11).text
     written(files, "/memories/a", "x")
     written(files, "/memories/b", "x")
-    assert "2 files already" in do(files, "create", path="/memories/c", file_text="x").text
+    assert "2 files and folders already" in do(files, "create", path="/memories/c", file_text="x").text
     assert do(files, "insert", path="/memories/a", insert_line=0, insert_text="x" * 20).is_error
     assert text_of(files, "/memories/a") == "x"
 
@@ -253,3 +254,51 @@ def test_forgetting_removes_one_users_files_alone(files):
     assert files.forget(Scope(user="ada")) == 0
     assert do(files, "view", path="/memories/a.md").is_error
     assert text_of(files, "/memories/b", bob) == "bob's"
+
+
+def test_ends_of_lines_stay_as_they_were(files, tmp_path):
+    written(files, text="one\r\ntwo\rthree\r\n")
+    do(files, "insert", path="/memories/a.md", insert_line=0, insert_text="new")
+    (home,) = (tmp_path / "memories").iterdir()
+    assert (home / "files" / "a.md").read_bytes() == b"new\none\r\ntwo\rthree\r\n"
+
+
+def test_a_listing_is_no_longer_than_a_page(tmp_path):
+    files = MemoryFiles(tmp_path, page=200)
+    for n in range(60):
+        written(files, f"/memories/file{n:03}", "x")
+    said = do(files, "view", path="/memories").text
+    assert len(said) < 300
+    assert "[cut here" in said
+
+
+def test_a_line_longer_than_a_page_can_be_viewed_alone(tmp_path):
+    files = MemoryFiles(tmp_path, page=100)
+    written(files, "/memories/a", "x" * 500 + "END\nmore")
+    assert "END" not in do(files, "view", path="/memories/a").text
+    assert do(files, "view", path="/memories/a", view_range=[1, 1]).text.endswith("END")
+
+
+def test_files_that_another_holds_too_long_are_a_result(files, tmp_path, monkeypatch):
+    written(files)
+    (home,) = (tmp_path / "memories").iterdir()
+    monkeypatch.setattr("ctxeng.memory.files.ProcessLock", lambda path: ProcessLock(path, timeout=0.05))
+    with ProcessLock(home / "lock"):
+        said = do(files, "view", path="/memories")
+    assert said.is_error
+    assert str(tmp_path) not in said.text
+
+
+def test_folders_count_too(tmp_path):
+    files = MemoryFiles(tmp_path, most=3)
+    written(files, "/memories/a/f", "x")
+    assert do(files, "create", path="/memories/b/g", file_text="x").is_error
+    assert not do(files, "rename", old_path="/memories/a/f", new_path="/memories/b/f").is_error
+    assert do(files, "rename", old_path="/memories/b/f", new_path="/memories/c/f").is_error
+
+
+def test_nothing_is_moved_deeper_than_a_path_reaches(files):
+    written(files, "/memories/a/b/c/d")
+    assert do(files, "rename", old_path="/memories/a", new_path="/memories/1/2/3/4/5/6").is_error
+    assert not do(files, "rename", old_path="/memories/a", new_path="/memories/1/2/3/4/5").is_error
+    assert text_of(files, "/memories/1/2/3/4/5/b/c/d") == "one\ntwo\nthree"
