@@ -34,9 +34,11 @@ def show(
     user: User = "",
     as_json: JsonFlag = False,
 ) -> None:
-    """The sessions of a memory; with --session, what its window shows now.
+    """The sessions of a memory; with --user, the facts known of them; with --session, what its window shows.
 
     Example: [bold]ctxeng memory show my.yaml --user ada --session monday[/bold]
+
+    A fact that was said otherwise before stands with what it was, so that contradictions are seen.
     """
     with _opened(file) as opened:
         scope = _scope(tenant, user, session)
@@ -169,6 +171,8 @@ def export(
 
 
 def _list(opened: App, scope: Scope, *, as_json: bool) -> None:
+    from ctxeng.memory.facts import states  # noqa: PLC0415 - a stemmer
+
     known = opened.memory.store.sessions(scope)
     rows = [
         {**each.scope.model_dump(), "records": each.records, "edits": each.edits, "last": each.last}
@@ -180,6 +184,9 @@ def _list(opened: App, scope: Scope, *, as_json: bool) -> None:
     names = ("tenant", "user", "session", "records", "edits", "last")
     _print(names, [tuple(row[name] for name in names) for row in rows])
     out().print(f"\n{len(rows)} sessions")
+    if scope.user:
+        for state in states(opened.memory.store.facts(scope)).values():
+            out().print(f"- {state.text}")
 
 
 def _session(opened: App, scope: Scope) -> Session:

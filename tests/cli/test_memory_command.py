@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +51,17 @@ def test_a_session_is_shown_as_its_window_without_driving_the_terminal(capsys, f
     assert "[bold]" in out
     _, out, _ = run(capsys, "show", file, "--user", "ada", "--session", "monday", "--json")
     assert [row["id"] for row in json.loads(out)["shown"]] == ["m1", "m2"]
+
+
+def test_a_users_facts_are_listed_with_what_they_were_before(capsys, file):
+    app = open_app(Path(file))
+    said = [("3", user("My deadline is Friday.")), ("4", user("I moved my deadline to Monday."))]
+    app.memory.source.keep(Scope(user="ada", session="tuesday"), said)
+    app.memory.close()
+    out = run(capsys, "show", file, "--user", "ada")[1]
+    assert "deadline: Monday" in out
+    assert "earlier: Friday" in out
+    assert "deadline" not in run(capsys, "show", file, "--user", "bob")[1]
 
 
 def test_a_search_finds_one_users_words_alone(capsys, file):
