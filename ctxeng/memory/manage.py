@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ctxeng.errors import BadInput
+from ctxeng.errors import BadInput, Conflict
 from ctxeng.memory.intake import FROM_MEMORY
 from ctxeng.memory.recall import Found, Recall
 from ctxeng.memory.record import Pruned, Record, Restored, record_id, record_number
@@ -77,7 +77,7 @@ class Desk:
             return Result(call_id=call.id, text="the arguments are not valid JSON", is_error=True)
         try:
             said = self._search(call) if call.name == SEARCH else self._edit(call)
-        except BadInput as error:
+        except (BadInput, Conflict) as error:
             return Result(call_id=call.id, text=str(error), is_error=True)
         return Result(call_id=call.id, text=said)
 

@@ -12,8 +12,10 @@ from ctxeng import render
 from ctxeng.assemble import Assembler
 from ctxeng.budget import Budget
 from ctxeng.memory.compaction import Compaction
+from ctxeng.memory.manage import Desk
 from ctxeng.memory.memory import Memory
 from ctxeng.memory.recall import Recall
+from ctxeng.memory.record import Pruned
 from ctxeng.memory.source import MemorySource
 from ctxeng.memory.store import SqlStore
 from ctxeng.memory.trigger import Condition
@@ -366,3 +368,36 @@ def test_a_fact_that_stands_in_the_window_is_not_said_twice():
     turn = ask(app, "When is my deadline?")
     assert texts(turn.context, "message")[0] == "My deadline is Friday."
     assert texts(turn.context, "chunk") == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"record_ids": ["m9"], "summary": ""}, "no record 'm9'"),
+        ({"record_ids": ["nonsense"], "summary": ""}, "no record 'nonsense'"),
+        ({"record_ids": [], "summary": ""}, "`record_ids` is needed"),
+        ({"record_ids": "m1", "summary": ""}, "`record_ids` is needed"),
+        ({"record_ids": ["m1"]}, "`summary` is needed"),
+    ],
+)
+def test_an_edit_that_cannot_be_made_is_said_and_changes_nothing(arguments, says):
+    app, source = remembering(ScriptedModel(["hello"]), edits=True)
+    ask(app, "hi")
+    call = Call(id="p", name="prune_context", arguments=arguments)
+    result = source.manage(call, Request(query=user("now"), scope=SCOPE), (call,))
+    assert result.is_error
+    assert says in result.text
+    assert source.memory.session(SCOPE).view.edits == []
+
+
+def test_an_edit_that_another_process_overtook_is_said_to_the_model():
+    app, source = remembering(ScriptedModel(["hello"]), edits=True)
+    ask(app, "hi")
+    held = source.memory.session(SCOPE)
+    other = Memory(source.memory.store, price).session(SCOPE)
+    pruned = Pruned(numbers=(2,), text="")
+    Desk(other).session.edit(pruned)
+    call = Call(id="p", name="prune_context", arguments={"record_ids": ["m1"], "summary": ""})
+    result = Desk(held).answered(call)
+    assert result.is_error
+    assert Desk(held).answered(call).is_error is False
