@@ -1,88 +1,21 @@
-"""Memory in a turn: what was said comes back, long loops are absorbed, the model edits what it sees."""
+"""Memory in a turn: what was said comes back, what left the window is recalled, users stay apart."""
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from itertools import pairwise
 
 import pytest
 
 from ctxeng import render
-from ctxeng.assemble import Assembler
-from ctxeng.budget import Budget
 from ctxeng.memory.compaction import Compaction
-from ctxeng.memory.manage import Desk
-from ctxeng.memory.memory import Memory
-from ctxeng.memory.recall import Recall
-from ctxeng.memory.record import Pruned
-from ctxeng.memory.source import MemorySource
 from ctxeng.memory.store import SqlStore
 from ctxeng.memory.trigger import Condition
-from ctxeng.models.roles import RoleModels
 from ctxeng.models.scripted import ScriptedModel
-from ctxeng.orchestrator import Orchestrator
-from ctxeng.record import RecentTurns
-from ctxeng.steps import Steps
 from ctxeng.storage.sql import open_database
-from ctxeng.tokens import Estimate
-from ctxeng.tools.functions import Functions
-from ctxeng.turn import Call, Message, Request, Scope, Section, assistant, user
+from ctxeng.turn import Scope, assistant, user
+from remembering import COUNT, SCOPE, ask, looping, remembering, texts
 from sessions import Recording
-
-COUNT = Estimate()
-SCOPE = Scope(tenant="acme", user="ada", session="monday")
-
-
-def lookup(key: str) -> str:
-    """A long text about the key."""
-    return f"the value of {key} is {key * 3}. " + "and more of it " * 40
-
-
-def price(message):
-    return render.price(Section(kind="message", source="memory", body=message), COUNT)
-
-
-def remembering(model, *policies, window=8_000, loop=1_000, store=None, recall=False, **options):
-    """An orchestrator whose only source is a memory."""
-    store = store or SqlStore(open_database("sqlite::memory:"))
-    memory = Memory(store, price, policies, marked=options.get("edits", False))
-    source = MemorySource(memory, Recall(store) if recall else None, **options)
-    runner = Functions.of(lookup)
-    log = RecentTurns()
-    steps = Steps(
-        models=RoleModels(model),
-        assembler=Assembler({"memory": source}, Budget(window, reply=200, loop=loop)),
-        runner=runner,
-        tools=runner.tools,
-        observers=(log,),
-        max_steps=60,
-        cite=False,
-    )
-    return Orchestrator(steps, log), source
-
-
-def ask(app, text, scope=SCOPE, **fields):
-    return app.invoke(Request(query=user(text), scope=scope, **fields))
-
-
-def texts(context, *kinds):
-    return [render.text_of(section) for section in context.of(*(kinds or ("summary", "message")))]
-
-
-def looping(count):
-    """A model that looks something up in `count` steps of its turn, then answers."""
-
-    def reply(context, ask):
-        done = len(reply.made)
-        if done >= count or ask.tool_choice == "none":
-            return f"done after {done}"
-        reply.made.append(done)
-        call = Call(id=f"k{done}", name="lookup", arguments={"key": f"key{done}"})
-        return Message(role="assistant", parts=(call,))
-
-    reply.made = []
-    return ScriptedModel(reply)
 
 
 def test_the_next_turn_of_a_session_sees_what_was_said():
@@ -151,60 +84,6 @@ def test_without_a_session_the_newest_of_the_history_is_shown():
     assert texts(model.seen[0]) == ["before", "yes"]
 
 
-def test_a_long_session_runs_in_a_bounded_window_and_the_summariser_sees_all_that_goes():
-    recording = Recording()
-    policy = Compaction(recording, COUNT, Condition("tokens", 400), keep=100, room=50, chunk=200)
-    model = ScriptedModel([f"answer {n} " + "word " * 20 for n in range(40)])
-    app, source = remembering(model, policy, window=2_000)
-    for n in range(40):
-        turn = ask(app, f"question {n} " + "word " * 20)
-        assert turn.context.tokens <= 1_800
-    view = source.memory.session(SCOPE).view
-    seen = "\n".join(recording.seen)
-    for record in view.records[: view.upto]:
-        assert record.message.text.split("word")[0].strip() in seen
-    assert seen.count("word") == 20 * view.upto
-    assert view.tokens <= 450
-
-
-def test_a_loop_of_nothing_but_tools_is_summarised_and_goes_on():
-    recording = Recording()
-    policy = Compaction(recording, COUNT, Condition("tokens", 3_000), keep=300, room=50)
-    model = looping(40)
-    app, source = remembering(model, policy, window=4_000, loop=1_500)
-    turn = ask(app, "look up everything")
-    assert turn.answer.text == "done after 40"
-    assert len(turn.steps) == 41
-    assert max(context.tokens for context in model.seen) <= 3_800
-    view = source.memory.session(SCOPE).view
-    seen = "\n".join(recording.seen)
-    gone = [r for r in view.records[: view.upto] if r.message.role == "tool"]
-    assert len(gone) >= 30
-    assert all(record.message.text in seen for record in gone)
-    assert turn.usage["summarize"].calls == len(recording.seen) >= 3
-    assert len(view.records) == 1 + 40 * 2 + 1
-
-
-def test_results_of_steps_that_were_absorbed_stand_in_the_summary_not_twice():
-    policy = Compaction(Recording(), COUNT, Condition("tokens", 3_000), keep=300, room=50)
-    model = looping(20)
-    app, _ = remembering(model, policy, window=4_000, loop=1_500)
-    ask(app, "look up everything")
-    last = model.seen[-1]
-    assert last.of("summary")
-    assert not last.of("message")
-    assert len(last.of("step")) <= 6
-
-
-def test_where_the_rounds_are_spent_results_are_cut_as_without_a_memory():
-    recording = Recording()
-    policy = Compaction(recording, COUNT, Condition("tokens", 3_000), keep=300, room=50, rounds=1)
-    model = looping(20)
-    app, source = remembering(model, policy, window=4_000, loop=1_500)
-    ask(app, "look up everything")
-    assert len([e for e in source.memory.session(SCOPE).view.edits if e.type == "summarised"]) <= 2
-
-
 def test_what_left_the_window_is_recalled_when_it_is_asked_for():
     policy = Compaction(Recording(), COUNT, Condition("tokens", 300), keep=60, room=20)
     model = ScriptedModel(["ok " + "word " * 30] * 12)
@@ -237,70 +116,6 @@ def test_the_newest_value_of_a_thing_stands_in_the_window_with_the_older_one():
     assert "earlier: Friday" in fact
 
 
-def test_the_model_takes_a_result_out_and_the_pair_stays_valid():
-    def reply(context, ask):
-        if len(model.asks) == 1:
-            return "seen"
-        if len(model.asks) == 2:
-            call = Call(
-                id="p", name="prune_context", arguments={"record_ids": ["m3"], "summary": "it was 42"}
-            )
-            return Message(role="assistant", parts=(call,))
-        return "pruned"
-
-    model = ScriptedModel(reply)
-    app, source = remembering(model, edits=True)
-    history = (
-        user("look"),
-        Message(role="assistant", parts=(Call(id="k", name="lookup", arguments={"key": "x"}),)),
-        Message.model_validate(
-            {"role": "tool", "parts": [{"type": "result", "call_id": "k", "text": "42 " * 99}]}
-        ),
-    )
-    ask(app, "hello", history=history)
-    turn = ask(app, "now prune")
-    assert "took out m3" in turn.steps[0].results[0].text
-    assert "tokens freed" in turn.steps[0].results[0].text
-    assert any("[m3]" in text for text in texts(model.seen[1]))
-    assert not any("[m3]" in text for text in texts(model.seen[2]))
-    assert any("it was 42" in text for text in texts(model.seen[2]))
-    assert source.memory.session(SCOPE).view.edits[0].type == "pruned"
-
-
-def test_a_model_cannot_edit_where_edits_are_off():
-    call = Call(id="p", name="prune_context", arguments={"record_ids": ["m1"], "summary": ""})
-    model = ScriptedModel([Message(role="assistant", parts=(call,)), "fine"])
-    app, _ = remembering(model)
-    turn = ask(app, "hi")
-    assert turn.steps[0].results[0].is_error
-
-
-def test_the_model_looks_up_what_it_no_longer_sees_and_reads_it_whole():
-    searched = Call(id="s", name="recall_memory", arguments={"query": "vault code"})
-    read = Call(id="r", name="recall_memory", arguments={"ref": "sunday:m1"})
-    model = ScriptedModel(
-        ["ok", Message(role="assistant", parts=(searched,)), Message(role="assistant", parts=(read,)), "7351"]
-    )
-    app, source = remembering(model, recall=True, asks=True, recalled=1)
-    ask(app, "the vault code is 7351", SCOPE.model_copy(update={"session": "sunday"}))
-    turn = ask(app, "what is it?")
-    assert "[sunday:m1]" in turn.steps[0].results[0].text
-    assert turn.steps[1].results[0].text.endswith("the vault code is 7351")
-    found = source.recall.search("vault code", SCOPE.model_copy(update={"session": ""}), 10)
-    assert next(each.ref for each in found if "7351" in each.text) == "sunday:m1"
-    assert not any("From memory" in each.text for each in found)
-
-
-def test_nobody_reads_another_users_records_by_reference():
-    read = Call(id="r", name="recall_memory", arguments={"ref": "sunday:m1"})
-    model = ScriptedModel(["ok", Message(role="assistant", parts=(read,)), "no"])
-    app, _ = remembering(model, recall=True, asks=True)
-    ask(app, "the vault code is 7351", Scope(tenant="acme", user="bob", session="sunday"))
-    turn = ask(app, "what is it?")
-    assert turn.steps[0].results[0].is_error
-    assert "7351" not in turn.steps[0].results[0].text
-
-
 def test_history_starts_at_the_same_message_until_it_no_longer_fits():
     model = ScriptedModel(["word " * 40] * 30)
     app, _ = remembering(model, window=1_400, loop=0)
@@ -320,30 +135,6 @@ def test_a_store_that_fails_is_not_passed_over_in_silence(tmp_path):
         file.execute("DROP TABLE memory_records")
     with pytest.raises(Exception, match="memory_records"):
         ask(app, "again")
-
-
-def test_awaited_a_long_loop_is_absorbed_alike():
-    policy = Compaction(Recording(), COUNT, Condition("tokens", 3_000), keep=300, room=50)
-    app, source = remembering(looping(20), policy, window=4_000, loop=1_500)
-    turn = asyncio.run(app.ainvoke(Request(query=user("look up everything"), scope=SCOPE)))
-    assert turn.answer.text == "done after 20"
-    assert turn.usage["summarize"].calls > 0
-    assert len(source.memory.session(SCOPE).view.records) == 1 + 20 * 2 + 1
-
-
-def test_absorbing_twice_as_a_resumed_turn_does_keeps_everything_once():
-    policy = Compaction(Recording(), COUNT, Condition("tokens", 3_000), keep=100, room=50)
-    app, source = remembering(looping(6), policy)
-    turn = ask(app, "look up everything", SCOPE.model_copy(update={"session": "made"}))
-    request = turn.request.model_copy(update={"scope": SCOPE})
-    for steps in (turn.steps[:4], turn.steps[:4], turn.steps[:6], turn.steps[:5]):
-        assert source.absorb("again", request, steps) is not None
-    source.remember(turn.model_copy(update={"id": "again", "request": request}))
-    view = source.memory.session(SCOPE).view
-    keys = [record.key for record in view.records]
-    assert len(keys) == len(set(keys)) == 1 + 6 * 2 + 1
-    assert not view.missing
-    assert not view.faults
 
 
 def test_an_apps_own_history_hides_nothing_of_the_store_and_keeps_its_own_refs():
@@ -368,36 +159,3 @@ def test_a_fact_that_stands_in_the_window_is_not_said_twice():
     turn = ask(app, "When is my deadline?")
     assert texts(turn.context, "message")[0] == "My deadline is Friday."
     assert texts(turn.context, "chunk") == []
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        ({"record_ids": ["m9"], "summary": ""}, "no record 'm9'"),
-        ({"record_ids": ["nonsense"], "summary": ""}, "no record 'nonsense'"),
-        ({"record_ids": [], "summary": ""}, "`record_ids` is needed"),
-        ({"record_ids": "m1", "summary": ""}, "`record_ids` is needed"),
-        ({"record_ids": ["m1"]}, "`summary` is needed"),
-    ],
-)
-def test_an_edit_that_cannot_be_made_is_said_and_changes_nothing(arguments, says):
-    app, source = remembering(ScriptedModel(["hello"]), edits=True)
-    ask(app, "hi")
-    call = Call(id="p", name="prune_context", arguments=arguments)
-    result = source.manage(call, Request(query=user("now"), scope=SCOPE), (call,))
-    assert result.is_error
-    assert says in result.text
-    assert source.memory.session(SCOPE).view.edits == []
-
-
-def test_an_edit_that_another_process_overtook_is_said_to_the_model():
-    app, source = remembering(ScriptedModel(["hello"]), edits=True)
-    ask(app, "hi")
-    held = source.memory.session(SCOPE)
-    other = Memory(source.memory.store, price).session(SCOPE)
-    pruned = Pruned(numbers=(2,), text="")
-    Desk(other).session.edit(pruned)
-    call = Call(id="p", name="prune_context", arguments={"record_ids": ["m1"], "summary": ""})
-    result = Desk(held).answered(call)
-    assert result.is_error
-    assert Desk(held).answered(call).is_error is False
