@@ -9,6 +9,7 @@ from ctxeng.errors import Cancelled, ModelError
 from ctxeng.memory.summary import Folded, Summarizer
 from ctxeng.protocols import Models
 from ctxeng.text.prompts import Prompts
+from ctxeng.text.replies import billed
 from ctxeng.tokens import Counter
 from ctxeng.turn import Ask, Context, Section, Usage, user
 
@@ -56,7 +57,7 @@ class ModelSummarizer:
         prompt = self.prompts.fill("summarize", summary=summary or "(none yet)", text=text, words=words)
         context = Context(sections=(Section(kind="query", source="memory", body=user(prompt)),))
         answer = self.models.role("summarize").answer(context, Ask(max_tokens=max(16, int(room * _SLACK))))
-        return answer.text.strip(), sum(answer.usage.values(), Usage())
+        return answer.text.strip(), billed(answer)
 
     def _instead(self, summary: str, text: str, room: int, usage: Usage, why: str) -> Folded:
         self.failures.append(why)

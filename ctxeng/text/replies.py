@@ -10,6 +10,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from ctxeng.errors import BadReply
 from ctxeng.protocols import Model
+from ctxeng.text.clip import clip_middle
 from ctxeng.text.schemas import misfit
 from ctxeng.turn import Answer, Ask, Choices, Context, FreeText, Message, Schema, Section, Usage, Want
 from ctxeng.turn import assistant as assistant_message
@@ -141,6 +142,22 @@ def ask_json(
         return read_json(second.text, adapter), usage
     except BadReply as error:
         raise Unrepaired(f"{role}: {error} (asked twice; the first reply: {fault})", usage) from None
+
+
+def ask_clipped(model: Model, text: str, reply: int, adapter: TypeAdapter[T], role: str) -> tuple[T, Usage]:
+    """The same for one text, cut in its middle where it does not fit; `reply` is in tokens.
+
+    The reply gets at most half of the window. Raises Unrepaired.
+    """
+    ask = Ask(max_tokens=min(reply, model.window // 2), temperature=0.0)
+
+    def context(body: str) -> Context:
+        return Context(sections=(Section(kind="query", source=role, body=user_message(body)),))
+
+    def fits(body: str) -> bool:
+        return model.price_context(context(body)) <= model.window - ask.max_tokens
+
+    return ask_json(model, context(clip_middle(text, fits)), ask, adapter, role)
 
 
 def billed(answer: Answer) -> Usage:

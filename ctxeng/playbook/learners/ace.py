@@ -26,10 +26,9 @@ from ctxeng.playbook.learners.ace_forms import (
 )
 from ctxeng.playbook.learners.evidence import cited_notes, failed, line, lineage, may_rewrite, outcome
 from ctxeng.protocols import ModelRole, Models, Proposal
-from ctxeng.text.clip import clip_middle
 from ctxeng.text.prompts import Prompts
-from ctxeng.text.replies import Unrepaired, ask_json
-from ctxeng.turn import Ask, Context, Section, Trust, Turn, Usage, add_usage, least_trust, user
+from ctxeng.text.replies import Unrepaired, ask_clipped
+from ctxeng.turn import Trust, Turn, Usage, add_usage, least_trust
 
 Retry = Callable[[Turn, str], Turn]  # the same task again, with advice; the result is judged
 T = TypeVar("T")
@@ -167,17 +166,8 @@ class AceLearner:
         ]
 
     def _ask(self, role: ModelRole, text: str, form: TypeAdapter[T], ledger: _Ledger) -> T | None:
-        model = self.models.role(role)
-        ask = Ask(max_tokens=min(self.reply, model.window // 2), temperature=0.0)
-
-        def context(body: str) -> Context:
-            return Context(sections=(Section(kind="query", source=role, body=user(body)),))
-
-        def fits(body: str) -> bool:
-            return model.price_context(context(body)) <= model.window - ask.max_tokens
-
         try:
-            found, usage = ask_json(model, context(clip_middle(text, fits)), ask, form, role)
+            found, usage = ask_clipped(self.models.role(role), text, self.reply, form, role)
         except Unrepaired as error:
             ledger.failures.append(f"{role}: {error}")
             ledger.usage = add_usage(ledger.usage, {role: error.usage})

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from ctxeng.playbook.learners.onbox import printable
 from ctxeng.playbook.learners.preference_forms import INFERENCE
 from ctxeng.protocols import ModelRole, Models
-from ctxeng.text.clip import clip_middle
 from ctxeng.text.prompts import Prompts
-from ctxeng.text.replies import Unrepaired, ask_json
-from ctxeng.turn import Ask, Context, Section, Usage, add_usage, user
+from ctxeng.text.replies import Unrepaired, ask_clipped
+from ctxeng.turn import Usage, add_usage
 
 _MOST = 400  # characters of a preference
 
@@ -36,17 +35,8 @@ class PreferenceAsk:
         return self._ask("reflect", text) or older
 
     def _ask(self, role: ModelRole, text: str) -> str:
-        model = self.models.role(role)
-        ask = Ask(max_tokens=min(self.reply, model.window // 2), temperature=0.0)
-
-        def context(body: str) -> Context:
-            return Context(sections=(Section(kind="query", source=role, body=user(body)),))
-
-        def fits(body: str) -> bool:
-            return model.price_context(context(body)) <= model.window - ask.max_tokens
-
         try:
-            found, usage = ask_json(model, context(clip_middle(text, fits)), ask, INFERENCE, role)
+            found, usage = ask_clipped(self.models.role(role), text, self.reply, INFERENCE, role)
         except Unrepaired as error:
             self.failures.append(f"preference: {error}")
             self.usage = add_usage(self.usage, {role: error.usage})
