@@ -1,0 +1,1 @@
+"""On-box inference: a decoder of our own, whose cache knows what the context is made of."""

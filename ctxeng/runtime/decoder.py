@@ -1,0 +1,58 @@
+"""The forward pass: tokens in, hidden states out; attention is whatever the caller hands in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+from torch.nn import functional
+
+from ctxeng.runtime.config import ModelConfig
+from ctxeng.runtime.layers import Layer, Linear, Norm
+
+
+class Attention(Protocol):
+    """How the tokens of one pass see each other and what came before."""
+
+    def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """q [T, heads, d] and k, v [T, kv_heads, d], not yet rotated -> [T, heads * d]."""
+        ...
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """A decoder of the Llama, Qwen2, Qwen3 or Mistral family. Holds weights and no state.
+
+    The tokens of several sequences may stand behind one another: only attention tells them apart.
+    """
+
+    config: ModelConfig
+    embedding: Tensor
+    layers: tuple[Layer, ...]
+    norm: Norm
+    head: Linear
+
+    def hidden(self, ids: Tensor, attention: Attention) -> Tensor:
+        """Token ids [T] -> normed hidden states [T, hidden]."""
+        shape = self.config
+        sizes = (shape.heads, shape.kv_heads, shape.kv_heads)
+        x = functional.embedding(ids, self.embedding)
+        for index, layer in enumerate(self.layers):
+            heads = layer.qkv(layer.before(x)).view(len(ids), sum(sizes), shape.head_dim)
+            q, k, v = heads.split(sizes, 1)
+            if layer.q_norm is not None and layer.k_norm is not None:
+                q, k = layer.q_norm(q), layer.k_norm(k)
+            x = x + layer.out(attention(index, q, k, v))
+            x = x + layer.mlp(layer.between(x))
+        return self.norm(x)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Hidden states [T, hidden] -> logits [T, vocab]."""
+        return self.head(hidden)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all weights; a tied head is counted once."""
+        head = 0 if self.config.tied else self.head.nbytes
+        return self.embedding.nbytes + head + sum(layer.nbytes for layer in self.layers)
