@@ -17,6 +17,7 @@ CtxengError
  +- StoreLocked             another process holds the store
  |   +- NotErased           rows are removed, their bytes are not all overwritten yet (memory.store_remove)
  +- StoreUnreachable        a database does not answer
+ +- CacheFull               blocks of the on-box cache are used up
  +- ModelError              a model could not answer
  |   +- ContextOverflow     the provider says the prompt is too long
  |   +- RateLimited         still limited after all retries
@@ -125,6 +126,17 @@ class StoreLocked(CtxengError):
 
 class StoreUnreachable(CtxengError):
     """A database does not answer, or can take nothing more; the message says what is in doubt."""
+
+
+class CacheFull(CtxengError):
+    """The key-value cache has no room; nothing was changed. All three figures are bytes."""
+
+    def __init__(self, needed: int, free: int, cap: int) -> None:
+        super().__init__(
+            f"the key-value cache needs {needed:,} bytes more, {free:,} of {cap:,} are free: "
+            "ask for fewer tokens, raise the cap, or name a codec or policy that holds less"
+        )
+        self.needed, self.free, self.cap = needed, free, cap
 
 
 class ModelError(CtxengError):

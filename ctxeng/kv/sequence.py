@@ -1,0 +1,181 @@
+"""One sequence's cache: sealed pieces in order, then an open tail. Forks share; crops and releases free."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from ctxeng_kernels.pack import BLOCK, Codec
+from ctxeng_kernels.segment import Segment
+
+from ctxeng.kv.piece import Piece, Placed
+from ctxeng.kv.pool import Budget, Pool
+from ctxeng.kv.tail import Tail
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a cache has to know of a model; `dtype` is that of dense blocks."""
+
+    layers: int
+    kv_heads: int
+    head_dim: int
+    dtype: torch.dtype = torch.float32
+
+
+@dataclass
+class Pools:
+    """The pools of an engine, one for each codec and width, under one cap in bytes."""
+
+    shape: Shape
+    budget: Budget
+    _pools: dict[tuple[Codec, int], Pool] = field(default_factory=dict)
+
+    def of(self, codec: Codec, k_dim: int = 0) -> Pool:
+        """The pool of that codec; `k_dim` where keys are thinner than the model's."""
+        width = k_dim or self.shape.head_dim
+        key = (codec, width)
+        if key not in self._pools:
+            self._pools[key] = Pool(codec, width, self.shape.head_dim, self.shape.dtype, self.budget)
+        return self._pools[key]
+
+    @property
+    def in_use(self) -> int:
+        """Blocks that somebody holds, all pools together."""
+        return sum(pool.in_use for pool in self._pools.values())
+
+    def __iter__(self) -> object:
+        """All pools there are."""
+        return iter(self._pools.values())
+
+
+class Sequence:
+    """The cache of one sequence of tokens.
+
+    `length` counts tokens, `position` is the rotary position of the next one; they differ where pieces stand
+    side by side or were moved.
+    """
+
+    def __init__(self, pools: Pools, codec: Codec = "dense", placed: tuple[Placed, ...] = ()) -> None:
+        self.pools, self.codec = pools, codec
+        self.placed = placed
+        self.tail: Tail | None = None
+        self._closed = False
+
+    @property
+    def length(self) -> int:
+        """Tokens it stands for."""
+        return sum(p.piece.tokens for p in self.placed) + (self.tail.length if self.tail else 0)
+
+    @property
+    def position(self) -> int:
+        """The rotary position of the next token."""
+        before = max((p.end for p in self.placed), default=0)
+        return self.tail.start + self.tail.length if self.tail else before
+
+    @property
+    def room(self) -> int:
+        """Tokens that can still be written without asking for more."""
+        return self.tail.capacity - self.tail.length if self.tail else 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held: blocks of all pieces, shared ones included, and of the tail."""
+        return sum(p.piece.nbytes for p in self.placed) + (self.tail.nbytes if self.tail else 0)
+
+    def reserve(self, tokens: int) -> None:
+        """Make room for so many more tokens. Raises CacheFull, and then nothing has changed."""
+        if self.room >= tokens:
+            return
+        old, shape = self.tail, self.pools.shape
+        whole = old.length // BLOCK * BLOCK if old else 0
+        over = (old.length if old else 0) - whole
+        start = old.start + whole if old else self.position
+        dense, coded = self.pools.of("dense"), self.pools.of(self.codec)
+        tail = Tail(dense, coded, shape.layers, shape.kv_heads, over + tokens, start)
+        if old is not None:
+            self._move(old, tail, whole)
+            if whole:
+                self.placed = (*self.placed, Placed(old.seal(whole)))
+            old.release()
+        self.tail = tail
+
+    def segments(self, layer: int, upto: int) -> list[Segment]:
+        """What the tail's token number `upto` - 1 may see."""
+        found = [p.segment(layer) for p in self.placed]
+        return [*found, *(self.tail.segments(layer, upto) if self.tail and upto else ())]
+
+    def fork(self) -> Sequence:
+        """A second sequence that goes on from here; full blocks are shared, the begun one is copied.
+
+        Raises CacheFull where there is no room for the copy.
+        """
+        child = Sequence(self.pools, self.codec, tuple(self.placed))
+        for p in child.placed:
+            p.piece.share()
+        tail = self.tail
+        if tail is None:
+            return child
+        whole = tail.length // BLOCK * BLOCK
+        if whole:
+            child.placed = (*child.placed, Placed(tail.seal(whole)))
+        try:
+            child.reserve(max(1, tail.length - whole))
+        except BaseException:
+            child.release()
+            raise
+        assert child.tail is not None
+        self._move(tail, child.tail, whole)
+        return child
+
+    def crop(self, length: int) -> int:
+        """Forget tokens from number `length` on. Returns the length kept: less where a block was encoded.
+
+        What lies in sealed pieces goes by whole pieces.
+        """
+        while self.tail is None or length < self.length - self.tail.length:
+            if self.tail is not None:
+                self.tail.release()
+                self.tail = None
+            if self.length <= length or not self.placed:
+                return self.length
+            *kept, last = self.placed
+            self.placed = tuple(kept)
+            last.piece.release()
+        before = self.length - self.tail.length
+        if length < self.length:
+            inside = length - before
+            begun = self.tail.length // BLOCK * BLOCK
+            if self.tail.encodes and inside < begun:
+                inside = inside // BLOCK * BLOCK
+            self.tail.length = inside
+        return self.length
+
+    def place(self, placed: Placed) -> None:
+        """Put a piece behind what is there; the tail must be empty. The sequence takes over one reference."""
+        assert self.tail is None, "pieces come before the tail"
+        self.placed = (*self.placed, placed)
+
+    def replace(self, piece: Piece) -> None:
+        """Let one piece stand for all there is, as a policy decided; what it replaces is released."""
+        old, tail = self.placed, self.tail
+        self.placed, self.tail = (Placed(piece),), None
+        for p in old:
+            p.piece.release()
+        if tail is not None:
+            tail.release()
+
+    def release(self) -> None:
+        """Give everything back. Idempotent."""
+        for p in self.placed:
+            p.piece.release()
+        if self.tail is not None:
+            self.tail.release()
+        self.placed, self.tail = (), None
+
+    def _move(self, old: Tail, new: Tail, since: int) -> None:
+        count = old.length - since
+        if count:
+            for layer in range(self.pools.shape.layers):
+                new.write(layer, 0, *old.rest(layer, since))
+        new.length = count

@@ -1,0 +1,96 @@
+"""Attention over caches: one pass of the decoder over new tokens of one or more sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Many
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from ctxeng_kernels.attend import attend
+from ctxeng_kernels.segment import Segment
+from torch import Tensor
+
+from ctxeng.kv.sequence import Sequence
+from ctxeng.runtime.config import ModelConfig
+from ctxeng.runtime.rope import Rotation, rotate
+
+
+class Watcher(Protocol):
+    """What a policy does beside attention: choose what is read, look at queries. Never changes a cache."""
+
+    def select(self, layer: int, q: Tensor, segments: list[Segment]) -> list[Segment]:
+        """What of the segments these queries [Hq, T, d] shall read."""
+        ...
+
+    def seen(self, layer: int, q: Tensor, segments: list[Segment], lse: Tensor) -> None:
+        """The queries were answered; lse [Hq, T]."""
+        ...
+
+
+@dataclass(frozen=True)
+class Span:
+    """New tokens of one sequence in a pass: `count` rows from row `start`; the tail has room for them."""
+
+    sequence: Sequence
+    start: int
+    count: int
+    rotation: Rotation
+    watcher: Watcher | None = None
+
+
+@dataclass
+class CachedAttention:
+    """Writes each layer's keys and values into the tails and attends; `commit` then makes them count."""
+
+    config: ModelConfig
+    spans: Many[Span]
+    _cos: Tensor = field(init=False)
+    _sin: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        found = []
+        for span in self.spans:
+            first = span.sequence.position
+            found.append(span.rotation.at(torch.arange(first, first + span.count)))
+        self._cos = torch.cat([cos for cos, _ in found]) if len(found) > 1 else found[0][0]
+        self._sin = torch.cat([sin for _, sin in found]) if len(found) > 1 else found[0][1]
+
+    def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """q [T, heads, d], k and v [T, kv_heads, d] -> [T, heads * d]."""
+        cos, sin = self._cos.to(q.dtype), self._sin.to(q.dtype)
+        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        out = []
+        for span in self.spans:
+            rows = slice(span.start, span.start + span.count)
+            out.append(self._span(layer, span, q[rows], k[rows], v[rows]))
+        return out[0] if len(out) == 1 else torch.cat(out)
+
+    def _span(self, layer: int, span: Span, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        tail = span.sequence.tail
+        assert tail is not None, "reserve room before a pass"
+        out = []
+        for first, last in tail.strides(span.count):
+            tail.write(layer, tail.length + first, k[first:last], v[first:last])
+            segments = span.sequence.segments(layer, tail.length + last)
+            queries = q[first:last].transpose(0, 1)
+            if span.watcher is not None:
+                segments = span.watcher.select(layer, queries, segments)
+            o, lse = attend(
+                queries,
+                segments,
+                self.config.kv_heads,
+                at=tail.start + tail.length + first,
+                window=self.config.windows[layer],
+            )
+            if span.watcher is not None:
+                span.watcher.seen(layer, queries, segments, lse)
+            tail.settle(layer, tail.length + last)
+            out.append(o.transpose(0, 1).reshape(last - first, -1))
+        return out[0] if len(out) == 1 else torch.cat(out)
+
+    def commit(self) -> None:
+        """All rows of the pass count from now on."""
+        for span in self.spans:
+            assert span.sequence.tail is not None
+            span.sequence.tail.length += span.count

@@ -1,0 +1,125 @@
+"""Attention of a few queries over the segments of a cache, merged by log-sum-exp: the torch reference."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import groupby
+
+import torch
+from torch import Tensor
+
+from ctxeng_kernels.segment import Segment
+
+
+def attend(
+    q: Tensor,
+    segments: Sequence[Segment],
+    kv_heads: int,
+    *,
+    at: int = 0,
+    window: int | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Softmax attention over all segments together.
+
+    q [Hq, Tq, d], rotated to their positions at .. at + Tq - 1; consecutive groups of Hq / kv_heads query heads
+    share a KV head. With `window`, a query at p sees positions above p - window only.
+    Returns o [Hq, Tq, v_dim] and lse [Hq, Tq]. Rows that see nothing are zeros with lse -inf.
+    Raises ValueError where shapes do not fit.
+    """
+    if q.dim() != 3 or q.shape[0] % kv_heads:  # noqa: PLR2004 - heads, queries, channels
+        raise ValueError(f"q is [Hq, Tq, d] with Hq a multiple of {kv_heads} KV heads, not {tuple(q.shape)}")
+    if not segments:
+        return torch.zeros_like(q), q.new_full(q.shape[:2], -math.inf)
+    parts = []
+    for (temperature, scale), members in groupby(segments, key=lambda s: (s.temperature, s.scale)):
+        found = merge([_one(q, segment, kv_heads, at, window) for segment in members])
+        if (temperature, scale) != (1.0, 1.0):
+            found = found[0], found[1] * (temperature * scale)
+        parts.append(found)
+    return merge(parts)
+
+
+def merge(parts: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """(o, lse) of disjoint sets of keys -> (o, lse) of their union (FlashAttention's rescaling)."""
+    if len(parts) == 1:
+        return parts[0]
+    logs = torch.stack([lse for _, lse in parts])
+    total = logs.logsumexp(0)
+    shares = (logs - total.nan_to_num(neginf=0.0)).exp()
+    out = torch.zeros_like(parts[0][0])
+    for (o, _), share in zip(parts, shares, strict=True):
+        out += o * share.unsqueeze(-1).to(o.dtype)
+    return out, total
+
+
+def _one(q: Tensor, segment: Segment, kv_heads: int, at: int, window: int | None) -> tuple[Tensor, Tensor]:
+    k, v, live = segment.rows(kv_heads, q.dtype)
+    heads, count, d = q.shape
+    if k.shape[1] == 0:
+        return q.new_zeros(heads, count, v.shape[-1]), q.new_full((heads, count), -math.inf)
+    if segment.turn is not None:
+        cos, sin = segment.turn
+        q = q * cos + q.roll(d // 2, -1) * sin
+    q = q.reshape(kv_heads, -1, d)
+    if segment.channels is not None:
+        q = q.gather(2, segment.channels.unsqueeze(1).expand(-1, q.shape[1], -1))
+    mask = _mask(segment, k.shape[1], count, at, window, live)
+    if mask is not None:
+        mask = mask.expand(kv_heads, count, -1).repeat(1, q.shape[1] // count, 1)
+    o, lse = softmax_rows(q, k, v, mask, 1 / (math.sqrt(d) * segment.temperature))
+    return o.reshape(heads, count, -1), lse.reshape(heads, count)
+
+
+def _mask(
+    segment: Segment, rows: int, count: int, at: int, window: int | None, live: Tensor | None
+) -> Tensor | None:
+    """[Hkv or 1, Tq or 1, n]: True where a query may look; None: everywhere."""
+    mask = None if live is None else live.unsqueeze(1)
+    if segment.causal and count > 1:
+        order = torch.arange(rows) - (rows - count) <= torch.arange(count).unsqueeze(1)
+        mask = order if mask is None else mask & order
+    if window is not None:
+        where = segment.positions
+        positions = where if isinstance(where, Tensor) else (where + torch.arange(rows)).unsqueeze(0)
+        near = (at + torch.arange(count)).unsqueeze(1) - positions.unsqueeze(1) < window
+        if not bool(near.all()):
+            mask = near if mask is None else mask & near
+    return mask
+
+
+def softmax_rows(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float
+) -> tuple[Tensor, Tensor]:
+    """q [H, n, d], k [H, m, d], v [H, m, e], mask [H, n, m] -> o [H, n, e] and lse [H, n].
+
+    Torch's fused CPU attention where it applies (it never holds the n x m map), else plain matrix products.
+    """
+    if q.device.type == "cpu" and q.dtype in _FUSED and q.shape[-1] == v.shape[-1]:
+        bias = None
+        if mask is not None:
+            bias = torch.zeros(mask.shape, dtype=q.dtype).masked_fill_(~mask, -math.inf)[None]
+        o, lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+            q[None], k[None], v[None], 0.0, False, attn_mask=bias, scale=scale
+        )
+        if mask is None:
+            return o[0], lse[0]
+        blind = ~mask.any(-1)
+        return o[0].masked_fill(blind.unsqueeze(-1), 0), lse[0].masked_fill(blind, -math.inf)
+    return _plain(q, k, v, mask, scale)
+
+
+_FUSED = (
+    (torch.float32, torch.bfloat16, torch.float16)
+    if hasattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu")
+    else ()
+)
+
+
+def _plain(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -> tuple[Tensor, Tensor]:
+    logits = torch.matmul(q, k.transpose(1, 2)).float() * scale
+    if mask is not None:
+        logits = logits.masked_fill(~mask, -math.inf)
+    lse = logits.logsumexp(-1)
+    weights = (logits - lse.nan_to_num(neginf=0.0).unsqueeze(-1)).exp().to(v.dtype)
+    return torch.matmul(weights, v), lse

@@ -1,0 +1,74 @@
+"""A run of a sequence's cache: blocks of one codec, where they lie, and how the query meets them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ctxeng_kernels.pack import BLOCK, Codec, decode
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Blocks that lie regularly: head h's are `first + h * stride` onwards; `length` tokens of each."""
+
+    first: int
+    stride: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Blocks that lie anywhere: ids [Hkv, n], and how many rows of each are live [Hkv, n]."""
+
+    ids: Tensor
+    fill: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Keys and values that a query may attend to.
+
+    `arrays`: the pool's, block first (see pack.fields). `where`: the blocks of each KV head.
+    `turn`: cos and sin [d] of the rotation that carries the query into the segment's own positions; None: it
+    is at home. `temperature` divides the logits, `scale` multiplies the segment's log-sum-exp (APE).
+    `causal`: the last rows are those of the queries themselves. `positions`: of each row [Hkv or 1, n], for
+    sliding windows; an int: of the first, the others follow. `channels` [Hkv, k_dim]: the key channels kept.
+    """
+
+    codec: Codec
+    arrays: tuple[Tensor, ...]
+    where: Span | Table
+    causal: bool = False
+    positions: int | Tensor = 0
+    turn: tuple[Tensor, Tensor] | None = None
+    temperature: float = 1.0
+    scale: float = 1.0
+    channels: Tensor | None = None
+
+    def rows(self, heads: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Keys [Hkv, n, k_dim], values [Hkv, n, v_dim], and which rows are live [Hkv, n] (None: all)."""
+        if isinstance(self.where, Span):
+            return self._regular(self.where, heads, dtype)
+        ids = self.where.ids
+        k, v = decode(self.codec, tuple(array[ids] for array in self.arrays), dtype)
+        live = torch.arange(BLOCK) < self.where.fill.unsqueeze(-1)
+        everything = bool(live.all())
+        return k.flatten(1, 2), v.flatten(1, 2), None if everything else live.flatten(1)
+
+    def _regular(self, span: Span, heads: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor | None]:
+        end = span.first + heads * span.stride
+        blocks = -(-span.length // BLOCK)
+        found = (array[span.first : end].unflatten(0, (heads, span.stride)) for array in self.arrays)
+        if self.codec != "dense":
+            found = (array[:, :blocks] for array in found)
+        k, v = decode(self.codec, tuple(found), dtype)
+        return k.flatten(1, 2)[:, : span.length], v.flatten(1, 2)[:, : span.length], None
+
+    def tokens(self) -> int:
+        """Rows of the longest head."""
+        if isinstance(self.where, Span):
+            return self.where.length
+        return int(self.where.fill.sum(-1).max()) if self.where.fill.numel() else 0
