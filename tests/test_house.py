@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = {
     "ctxeng": ROOT / "ctxeng",
+    "ctxeng_kernels": ROOT / "kernels" / "ctxeng_kernels",
     "ctxeng_evals": ROOT / "evals" / "ctxeng_evals",
     "ctxeng_integrations": ROOT / "integrations" / "ctxeng_integrations",
 }
@@ -37,6 +38,10 @@ LAYERS = {
     "ctxeng.memory": 3,
     "ctxeng.chunks": 3,
     "ctxeng.tools": 3,
+    "ctxeng_kernels": 0,
+    "ctxeng.kv": 1,
+    "ctxeng.runtime": 2,
+    "ctxeng.runtime.local": 4,
     "ctxeng.assemble": 4,
     "ctxeng.render": 4,
     "ctxeng.judge": 4,

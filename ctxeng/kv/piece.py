@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from ctxeng_kernels.pack import BLOCK, encode
-from ctxeng_kernels.segment import Segment, Span, Table
 from torch import Tensor
 
 from ctxeng.kv.pool import Ids, Pool
+from ctxeng_kernels.pack import BLOCK, encode
+from ctxeng_kernels.segment import Segment, Span, Table
 
 
 @dataclass(frozen=True)

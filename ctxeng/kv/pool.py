@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from ctxeng_kernels.pack import Codec, block_bytes, fields
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ctxeng.errors import CacheFull
+from ctxeng_kernels.pack import Codec, block_bytes, fields
 
 Ids = NDArray[np.int64]
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import torch
-from ctxeng_kernels.pack import BLOCK, Codec
-from ctxeng_kernels.segment import Segment
+from torch import Tensor
 
 from ctxeng.kv.piece import Piece, Placed
-from ctxeng.kv.pool import Budget, Pool
+from ctxeng.kv.pool import Budget, Ids, Pool
 from ctxeng.kv.tail import Tail
+from ctxeng_kernels.pack import BLOCK, Codec
+from ctxeng_kernels.segment import Segment
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,6 @@ class Pools:
     def in_use(self) -> int:
         """Blocks that somebody holds, all pools together."""
         return sum(pool.in_use for pool in self._pools.values())
-
-    def __iter__(self) -> object:
-        """All pools there are."""
-        return iter(self._pools.values())
 
 
 class Sequence:
@@ -104,6 +101,43 @@ class Sequence:
         """What the tail's token number `upto` - 1 may see."""
         found = [p.segment(layer) for p in self.placed]
         return [*found, *(self.tail.segments(layer, upto) if self.tail and upto else ())]
+
+    def numbered(self, layer: int) -> list[tuple[Segment, Tensor]]:
+        """Every segment of a layer, and which token each of its rows is [Hkv, rows] (-1: none)."""
+        found, before = [], 0
+        heads = self.pools.shape.kv_heads
+        for p in self.placed:
+            segment = p.segment(layer)
+            if p.piece.index:
+                numbers = p.piece.index[layer].long()
+                numbers = torch.where(numbers < 0, numbers, numbers + before)
+            else:
+                numbers = before + torch.arange(segment.rows_held()).expand(heads, -1)
+            found.append((segment, numbers))
+            before += p.piece.tokens
+        if self.tail is not None and self.tail.length:
+            for segment in self.tail.segments(layer, self.tail.length):
+                rows = segment.rows_held()
+                found.append((segment, before + torch.arange(rows).expand(heads, -1)))
+                before += rows
+        return found
+
+    @property
+    def plain(self) -> bool:
+        """Whether every token is there, in order, where it was encoded: what a prefix store can keep."""
+        return all(p.turn is None and not p.parallel and not p.piece.index for p in self.placed)
+
+    def blocks(self) -> list[tuple[int, Ids, Pool]]:
+        """Full blocks of a plain sequence: number of the first, ids [layers, Hkv, n], their pool."""
+        shape, found = self.pools.shape, []
+        for p in self.placed:
+            hold = p.piece.holds[0]
+            found.append(
+                (p.piece.start // BLOCK, hold.ids.reshape(shape.layers, shape.kv_heads, -1), hold.pool)
+            )
+        if self.tail is not None and self.tail.length >= BLOCK:
+            found.append((self.tail.start // BLOCK, self.tail.full(), self.tail.coded))
+        return found
 
     def fork(self) -> Sequence:
         """A second sequence that goes on from here; full blocks are shared, the begun one is copied.

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from ctxeng_kernels.pack import BLOCK, encode
-from ctxeng_kernels.segment import Segment, Span, Table
 from torch import Tensor
 
 from ctxeng.kv.piece import Hold, Piece, located, sealed
-from ctxeng.kv.pool import Pool
+from ctxeng.kv.pool import Ids, Pool
+from ctxeng_kernels.pack import BLOCK, encode
+from ctxeng_kernels.segment import Segment, Span, Table
 
 
 class Tail:
@@ -105,6 +105,10 @@ class Tail:
         assert tokens <= self.length
         return sealed(self.coded, self._ids, tokens, self.start)
 
+    def full(self) -> Ids:
+        """The blocks [layers, Hkv, n] that are full."""
+        return self._ids[:, :, : self.length // BLOCK]
+
     def rest(self, layer: int, since: int) -> tuple[Tensor, Tensor]:
         """Keys and values [T, Hkv, d] of the rows from `since` on: those of the last block begun."""
         count = self.length - since
@@ -133,4 +137,3 @@ def _cut(where: Span | Table, rows: int) -> Span | Table:
     blocks = -(-rows // BLOCK)
     fill = (rows - torch.arange(blocks) * BLOCK).clamp(0, BLOCK).expand(len(where.ids), -1)
     return Table(where.ids[:, :blocks], fill)
-

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
-from ctxeng_kernels.attend import attend
-from ctxeng_kernels.segment import Segment
 from torch import Tensor
 
 from ctxeng.kv.sequence import Sequence
 from ctxeng.runtime.config import ModelConfig
 from ctxeng.runtime.rope import Rotation, rotate
+from ctxeng_kernels.attend import attend
+from ctxeng_kernels.segment import Segment
 
 
 class Watcher(Protocol):
@@ -57,7 +57,7 @@ class CachedAttention:
         self._sin = torch.cat([sin for _, sin in found]) if len(found) > 1 else found[0][1]
 
     def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """q [T, heads, d], k and v [T, kv_heads, d] -> [T, heads * d]."""
+        """Q [T, heads, d], k and v [T, kv_heads, d] -> [T, heads * d]."""
         cos, sin = self._cos.to(q.dtype), self._sin.to(q.dtype)
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
         out = []

@@ -16,7 +16,7 @@ class Attention(Protocol):
     """How the tokens of one pass see each other and what came before."""
 
     def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """q [T, heads, d] and k, v [T, kv_heads, d], not yet rotated -> [T, heads * d]."""
+        """Q [T, heads, d] and k, v [T, kv_heads, d], not yet rotated -> [T, heads * d]."""
         ...
 
 
@@ -32,6 +32,7 @@ class Decoder:
     layers: tuple[Layer, ...]
     norm: Norm
     head: Linear
+    fingerprint: str = ""  # tells two models apart; whoever loads the weights fills it in
 
     def hidden(self, ids: Tensor, attention: Attention) -> Tensor:
         """Token ids [T] -> normed hidden states [T, hidden]."""

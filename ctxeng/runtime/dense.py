@@ -27,7 +27,7 @@ class WholeSequence:
     mask: Tensor | None = None
 
     def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """q [batch * T, heads, d], k and v [batch * T, kv_heads, d] -> [batch * T, heads * d]."""
+        """Q [batch * T, heads, d], k and v [batch * T, kv_heads, d] -> [batch * T, heads * d]."""
         cos, sin = self.rotation.at(self.positions, q.dtype)
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
 

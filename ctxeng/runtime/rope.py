@@ -129,5 +129,5 @@ class Rotation:
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """x [T, heads, dim] turned by its positions; the halves of dim are the pairs, as in Hugging Face's layout."""
+    """X [T, heads, dim] turned by its positions; the halves of dim are the pairs, as in Hugging Face's layout."""
     return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, -1), sin)

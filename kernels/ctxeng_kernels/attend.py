@@ -88,10 +88,8 @@ def _mask(
     return mask
 
 
-def softmax_rows(
-    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float
-) -> tuple[Tensor, Tensor]:
-    """q [H, n, d], k [H, m, d], v [H, m, e], mask [H, n, m] -> o [H, n, e] and lse [H, n].
+def softmax_rows(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -> tuple[Tensor, Tensor]:
+    """Q [H, n, d], k [H, m, d], v [H, m, e], mask [H, n, m] -> o [H, n, e] and lse [H, n].
 
     Torch's fused CPU attention where it applies (it never holds the n x m map), else plain matrix products.
     """

@@ -67,8 +67,6 @@ class Segment:
         k, v = decode(self.codec, tuple(found), dtype)
         return k.flatten(1, 2)[:, : span.length], v.flatten(1, 2)[:, : span.length], None
 
-    def tokens(self) -> int:
-        """Rows of the longest head."""
-        if isinstance(self.where, Span):
-            return self.where.length
-        return int(self.where.fill.sum(-1).max()) if self.where.fill.numel() else 0
+    def rows_held(self) -> int:
+        """Rows that `rows` gives, live or not."""
+        return self.where.length if isinstance(self.where, Span) else self.where.ids.shape[1] * BLOCK

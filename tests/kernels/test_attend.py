@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from ctxeng_kernels.attend import _plain, attend, merge, softmax_rows
 from ctxeng_kernels.pack import BLOCK, encode
 from ctxeng_kernels.segment import Segment, Span, Table

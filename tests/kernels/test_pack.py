@@ -2,9 +2,10 @@
 
 import pytest
 import torch
-from ctxeng_kernels.pack import BLOCK, CODECS, block_bytes, decode, encode, fields
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from ctxeng_kernels.pack import BLOCK, CODECS, block_bytes, decode, encode, fields
 
 DIMS = (32, 64, 80, 96, 128)
 

@@ -59,9 +59,7 @@ def placed(exercise: Exercise, *, parallel: bool) -> tuple[NDArray[np.int64], ND
     """Positions, and the piece of each token: 0 the head, 1.. the documents, -1 the questions."""
     head, sizes = len(exercise.head), [len(document) for document in exercise.documents]
     asked = exercise.length - head - sum(sizes)
-    pieces = np.repeat(
-        np.array([0, *range(1, len(sizes) + 1), -1]), np.array([head, *sizes, asked])
-    )
+    pieces = np.repeat(np.array([0, *range(1, len(sizes) + 1), -1]), np.array([head, *sizes, asked]))
     if not parallel:
         return np.arange(exercise.length), pieces
     runs = [np.arange(head), *(head + np.arange(size) for size in sizes)]

@@ -127,9 +127,7 @@ def rules(rng: Generator, filler: Filler, level: Level) -> Exercise:
     book = [(mark("rule"), b, a, mark("end")) for b, a in zip(before, after, strict=True)]
     head = tuple(token for i in rng.permutation(count) for token in book[i])
     lines = [(mark("record"), *k, b, mark("end")) for k, b in zip(named, before, strict=True)]
-    questions = tuple(
-        Question((mark("apply"), *named[i]), (after[i],)) for i in rng.permutation(count)
-    )
+    questions = tuple(Question((mark("apply"), *named[i]), (after[i],)) for i in rng.permutation(count))
     return spread(rng, filler, level, "rules", lines, questions, head=head)
 
 
@@ -140,7 +138,9 @@ def copying(rng: Generator, filler: Filler, level: Level) -> Exercise:
     """
     room = max(8, level.length - 4)
     size = int(rng.integers(4, max(5, room // 2)))
-    run = tuple(int(i) for i in rng.integers(1, SIZE, size)) if rng.random() < _LOOSE else filler.cut(rng, size)
+    run = (
+        tuple(int(i) for i in rng.integers(1, SIZE, size)) if rng.random() < _LOOSE else filler.cut(rng, size)
+    )
     start = int(rng.integers(0, size // 2))
     left = max(0, room - 2 * size + start)
     before = int(rng.integers(0, left + 1))

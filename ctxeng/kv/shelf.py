@@ -1,0 +1,67 @@
+"""Blocks on disk: one safetensors file each, whole or not at all, and refused where it is not what it says."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from ctxeng.kv.pool import Ids, Pool
+
+
+def save_block(path: Path, name: str, pool: Pool, ids: Ids) -> bool:
+    """Write the blocks ids [layers, Hkv] under their chain's name; false where the file is there already."""
+    if path.exists():
+        return False
+    where = torch.from_numpy(ids)
+    arrays = {f"array{i}": array[where].contiguous() for i, array in enumerate(pool.arrays)}
+    facts = {"name": name, "codec": pool.codec, "digest": digest(arrays)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(save(arrays, metadata=facts))
+        Path(part).replace(path)
+    except BaseException:
+        Path(part).unlink(missing_ok=True)
+        raise
+    return True
+
+
+def load_block(path: Path, name: str, pool: Pool, shape: tuple[int, int]) -> Ids:
+    """Read a block into the pool; its ids [layers, Hkv], held once.
+
+    Raises ValueError, which names the file, where it is corrupt or belongs to something else; CacheFull.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = file.metadata() or {}
+            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - it is no dict
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path}: not a block of ours ({error})") from None
+    if facts.get("name") != name or facts.get("codec") != pool.codec:
+        raise ValueError(f"{path}: a block of something else")
+    found = [arrays.get(f"array{i}") for i in range(len(pool.arrays))]
+    for ours, theirs in zip(pool.arrays, found, strict=True):
+        if theirs is None or theirs.shape != (*shape, *ours.shape[1:]) or theirs.dtype != ours.dtype:
+            raise ValueError(f"{path}: a block of another shape")
+    if digest(arrays) != facts.get("digest"):
+        raise ValueError(f"{path}: its content was changed")
+    ids = pool.take(shape[0] * shape[1]).reshape(shape)
+    where = torch.from_numpy(ids)
+    for ours, theirs in zip(pool.arrays, found, strict=True):
+        ours[where] = theirs
+    return ids
+
+
+def digest(arrays: dict[str, torch.Tensor]) -> str:
+    """The hash of the arrays' bytes, in their names' order."""
+    total = hashlib.sha256()
+    for key in sorted(arrays):
+        total.update(arrays[key].contiguous().view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()

@@ -1,0 +1,264 @@
+"""One loop thread that runs all generations: new tokens of every job go through the decoder together."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+import torch
+
+from ctxeng.errors import BadInput, CacheFull
+from ctxeng.kv.piece import Placed
+from ctxeng.kv.pool import Budget
+from ctxeng.kv.prefix import PrefixStore
+from ctxeng.kv.sequence import Pools, Shape
+from ctxeng.kv.sequence import Sequence as Cache
+from ctxeng.runtime.attention import CachedAttention, Span
+from ctxeng.runtime.decoder import Decoder
+from ctxeng.runtime.job import Generate, Handle
+from ctxeng.runtime.plan import CachePlan
+from ctxeng.runtime.rope import Rotation
+from ctxeng.runtime.run import Run
+from ctxeng.runtime.texts import Detokenizer
+from ctxeng.runtime.tokenizer import Tokenizer
+
+T = TypeVar("T")
+
+
+class Engine:
+    """Generates with one decoder. `memory` caps the key-value cache in bytes; `chunk` tokens are encoded at once.
+
+    Thread-safe. Close it, or use it as a context manager: the loop thread ends, all blocks are given back.
+    """
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        tokenizer: Tokenizer | None = None,
+        *,
+        memory: int = 1 << 30,
+        chunk: int = 512,
+        batch: int = 64,
+        store: PrefixStore | None = None,
+    ) -> None:
+        if chunk < 1 or batch < 1:
+            raise BadInput(f"chunk and batch must be 1 or more, not {chunk} and {batch}")
+        shape = decoder.config
+        self.decoder, self.tokenizer = decoder, tokenizer
+        self.chunk, self.batch = chunk, batch
+        cache = Shape(shape.layers, shape.kv_heads, shape.head_dim, decoder.embedding.dtype)
+        self.pools = Pools(cache, Budget(memory))
+        self.store = store if store is not None else PrefixStore()
+        self.identity = f"{decoder.fingerprint}|{tokenizer.fingerprint if tokenizer else ''}"
+        self._rotation = Rotation.upto(shape.rope, min(shape.max_positions, 4096))
+        self._inbox: deque[Callable[[], None]] = deque()
+        self._runs: list[Run] = []
+        self._waiting: deque[Run] = deque()
+        self._wake = threading.Condition()
+        self._closed = False
+        self.passes = 0
+        self._thread = threading.Thread(target=self._loop, name="ctxeng-engine", daemon=True)
+        self._thread.start()
+
+    # -- what others call -------------------------------------------------------------------------------
+
+    def submit(
+        self, ids: Sequence[int], options: Generate | None = None, plan: CachePlan | None = None
+    ) -> Handle:
+        """Begin a generation from these tokens. Raises BadInput; CacheFull comes out of the handle.
+
+        The handle's iterator gives tokens as they come.
+        """
+        run = Run(self, list(ids), options or Generate(), plan or CachePlan())
+        self._post(lambda: self._waiting.append(run))
+        return run.handle
+
+    def call(self, work: Callable[[], T]) -> T:
+        """Do something between two passes, on the loop's thread, and return what it returns."""
+        if threading.current_thread() is self._thread:
+            return work()
+        future: Future[T] = Future()
+
+        def task() -> None:
+            try:
+                future.set_result(work())
+            except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
+                future.set_exception(error)
+
+        self._post(task)
+        return future.result()
+
+    def describe(self) -> dict[str, Any]:
+        """What runs here: the model's shape, bytes, the cache's use, the backend of attention."""
+        config = self.decoder.config
+        return {
+            "family": config.family,
+            "parameters": config.parameters,
+            "weight_bytes": self.decoder.nbytes,
+            "cache_cap": self.pools.budget.cap,
+            "cache_used": self.pools.budget.used,
+            "cache_peak": self.pools.budget.peak,
+            "blocks_in_use": self.pools.in_use,
+            "stored_blocks": len(self.store),
+            "running": len(self._runs),
+            "waiting": len(self._waiting),
+            "passes": self.passes,
+            "attention": "torch",
+        }
+
+    def close(self) -> None:
+        """End all generations as cancelled, give everything back, end the thread. Idempotent."""
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+        self._thread.join()
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- the loop ---------------------------------------------------------------------------------------
+
+    def _post(self, task: Callable[[], None]) -> None:
+        with self._wake:
+            if self._closed:
+                raise BadInput("the engine is closed")
+            self._inbox.append(task)
+            self._wake.notify()
+
+    @torch.inference_mode()  # type: ignore[untyped-decorator]
+    def _loop(self) -> None:
+        while True:
+            with self._wake:
+                while not (self._inbox or self._runs or self._waiting or self._closed):
+                    self._wake.wait()
+                tasks, closed = list(self._inbox), self._closed
+                self._inbox.clear()
+            for task in tasks:
+                task()
+            if closed:
+                self._end()
+                return
+            self._admit()
+            self._turn()
+
+    def _admit(self) -> None:
+        """Start what waits, first come first served, while there is room."""
+        while self._waiting and len(self._runs) < self.batch:
+            run = self._waiting[0]
+            if run.over():
+                self._waiting.popleft()
+                run.end("cancelled")
+                continue
+            try:
+                run.begin()
+            except CacheFull as error:
+                if self._runs:  # those give back what they hold when they end
+                    return
+                run.fail(error)
+            except Exception as error:  # noqa: BLE001 - one run's trouble is no other's
+                run.fail(error)
+            else:
+                self._runs.append(run)
+            self._waiting.popleft()
+
+    def _turn(self) -> None:
+        """One pass: a token of each run that generates, and a chunk of the first that is still read."""
+        for run in [r for r in self._runs if r.over()]:
+            self._runs.remove(run)
+            run.end("cancelled")
+        chosen, reading = [], False
+        for run in self._runs:
+            if run.left > 1 and reading:
+                continue
+            reading = reading or run.left > 1
+            chosen.append(run)
+        if chosen:
+            self._pass(chosen)
+        self._runs = [run for run in self._runs if not run.ended]
+
+    def _pass(self, runs: list[Run]) -> None:
+        spans, ids, start = [], [], 0
+        for run in runs:
+            count = run.next_count(self.chunk)
+            spans.append(Span(run.sequence, start, count, run.rotation, run.watcher))
+            ids += run.ids[run.sequence.length : run.sequence.length + count]
+            start += count
+        try:
+            attention = CachedAttention(self.decoder.config, spans)
+            hidden = self.decoder.hidden(torch.tensor(ids), attention)
+            attention.commit()
+            self.passes += 1
+        except Exception as error:  # noqa: BLE001 - whose fault it is cannot be told
+            for run in runs:
+                run.fail(error)
+            return
+        ready = [(run, span) for run, span in zip(runs, spans, strict=True) if not run.left]
+        if not ready:
+            return
+        logits = self.decoder.logits(hidden[[span.start + span.count - 1 for _, span in ready]])
+        for (run, _), row in zip(ready, logits, strict=True):
+            try:
+                run.chosen(row)
+            except Exception as error:  # noqa: BLE001 - one run's trouble is no other's
+                run.fail(error)
+
+    def _end(self) -> None:
+        for run in [*self._runs, *self._waiting]:
+            run.end("cancelled")
+        self._runs, self._waiting = [], deque()
+        self.store.clear()
+
+    # -- for runs ---------------------------------------------------------------------------------------
+
+    def key(self, plan: CachePlan, length: int) -> str:
+        """What must agree before blocks of one prompt may serve another."""
+        rope = self.decoder.config.rope
+        frozen = length if rope.by_length and length > rope.trained else 0
+        return f"{self.identity}|{plan.codec}|{self.pools.shape.dtype}|{frozen}"
+
+    def find(self, plan: CachePlan, key: str, ids: Sequence[int]) -> tuple[Placed, ...]:
+        """What the prefix store has of these tokens; the caller holds it."""
+        shape = self.pools.shape
+        return self.store.find(key, ids, self.pools.of(plan.codec), (shape.layers, shape.kv_heads))
+
+    def publish(self, key: str, sequence: Cache, ids: Sequence[int]) -> None:
+        """Let later prompts find the full blocks of this sequence."""
+        if sequence.plain:
+            for first, blocks, pool in sequence.blocks():
+                self.store.put(key, ids[: sequence.length], blocks, pool, first)
+
+    def room(self, sequence: Cache, tokens: int) -> None:
+        """Room for so many more tokens; stored prefixes make way. Raises CacheFull."""
+        while True:
+            try:
+                return sequence.reserve(tokens)
+            except CacheFull:
+                if not self.store.shrink():
+                    raise
+
+    def rotation(self, length: int) -> Rotation:
+        """Cos and sin for positions up to `length`; those of the request alone where they depend on it."""
+        rope = self.decoder.config.rope
+        if rope.by_length and length > rope.trained:
+            return Rotation.upto(rope, length, length)
+        if length > len(self._rotation.cos):
+            self._rotation = Rotation.upto(rope, 2 * length)
+        return self._rotation
+
+    def detokenizer(self, stops: Sequence[str]) -> Detokenizer | None:
+        """Text out of tokens, where there is a tokenizer. Raises BadInput where stop texts need one."""
+        if self.tokenizer is None and stops:
+            raise BadInput("stop texts need a tokenizer")
+        return Detokenizer(self.tokenizer, tuple(stops)) if self.tokenizer is not None else None
+
+    @staticmethod
+    def now() -> float:
+        """Seconds of the monotonic clock."""
+        return time.monotonic()
