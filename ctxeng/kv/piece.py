@@ -1,4 +1,4 @@
-"""Sealed runs of a cache, shared by reference: prefixes, documents, what a fork has in common with its parent."""
+"""Sealed runs of a cache, shared by reference: prefixes, documents, what forks have in common."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Piece:
     @property
     def nbytes(self) -> int:
         """Bytes of its blocks and of the numbers of kept rows."""
-        return sum(hold.nbytes for hold in self.holds) + sum(index.nbytes for index in self.index)
+        return sum(hold.nbytes for hold in self.holds) + sum(int(index.nbytes) for index in self.index)
 
 
 @dataclass(frozen=True)
@@ -156,21 +156,25 @@ def _ragged_layer(
         used += int(blocks)
         if not blocks:
             continue
-        codes = encode(pool.codec, *(_whole(x, int(blocks)) for x in (k, v)))
-        where = torch.from_numpy(own)
-        for array, code in zip(pool.arrays, codes, strict=True):
-            array[where] = code
-        table[head, :blocks] = where
+        put(pool, own, encode(pool.codec, *(whole(x).view(-1, BLOCK, x.shape[-1]) for x in (k, v))))
+        table[head, :blocks] = torch.from_numpy(own)
         fill[head, :blocks] = (len(k) - torch.arange(blocks) * BLOCK).clamp(max=BLOCK)
     return Segment(pool.codec, pool.arrays, Table(table, fill)), used
 
 
-def _whole(rows: Tensor, blocks: int) -> Tensor:
-    """[n, d] -> [blocks, 64, d]; the last row stands in for those missing, so that it widens no range."""
-    short = blocks * BLOCK - len(rows)
-    if short:
-        rows = torch.cat((rows, rows[-1:].expand(short, -1)))
-    return rows.view(blocks, BLOCK, -1)
+def whole(rows: Tensor) -> Tensor:
+    """[..., n, d] filled up to whole blocks; the last row stands in for those missing, so it widens no range."""
+    short = -rows.shape[-2] % BLOCK
+    if not short:
+        return rows
+    return torch.cat((rows, rows[..., -1:, :].expand(*rows.shape[:-2], short, -1)), -2)
+
+
+def put(pool: Pool, ids: Ids, codes: tuple[Tensor, ...]) -> None:
+    """Write blocks [n, ...] to their places in the pool."""
+    where = torch.from_numpy(np.ascontiguousarray(ids))
+    for array, code in zip(pool.arrays, codes, strict=True):
+        array[where] = code
 
 
 def _padded(index: list[Tensor], segment: Segment) -> Tensor:

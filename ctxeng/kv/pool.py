@@ -41,7 +41,7 @@ class Budget:
 
 
 class Pool:
-    """Blocks of one codec and one width. The memory is asked for whole and touched only where blocks are used.
+    """Blocks of one codec and one width. Memory is asked for whole, and touched where blocks are used.
 
     `k_dim` and `v_dim` are channels of a key and a value; `dtype` that of dense blocks.
     """

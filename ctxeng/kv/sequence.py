@@ -62,7 +62,7 @@ class Sequence:
     @property
     def length(self) -> int:
         """Tokens it stands for."""
-        return sum(p.piece.tokens for p in self.placed) + (self.tail.length if self.tail else 0)
+        return self.sealed_tokens + (self.tail.length if self.tail else 0)
 
     @property
     def position(self) -> int:
@@ -82,20 +82,8 @@ class Sequence:
 
     def reserve(self, tokens: int) -> None:
         """Make room for so many more tokens. Raises CacheFull, and then nothing has changed."""
-        if self.room >= tokens:
-            return
-        old, shape = self.tail, self.pools.shape
-        whole = old.length // BLOCK * BLOCK if old else 0
-        over = (old.length if old else 0) - whole
-        start = old.start + whole if old else self.position
-        dense, coded = self.pools.of("dense"), self.pools.of(self.codec)
-        tail = Tail(dense, coded, shape.layers, shape.kv_heads, over + tokens, start)
-        if old is not None:
-            self._move(old, tail, whole)
-            if whole:
-                self.placed = (*self.placed, Placed(old.seal(whole)))
-            old.release()
-        self.tail = tail
+        if self.room < tokens:
+            self._renew(tokens)
 
     def segments(self, layer: int, upto: int) -> list[Segment]:
         """What the tail's token number `upto` - 1 may see."""
@@ -127,6 +115,11 @@ class Sequence:
         """Whether every token is there, in order, where it was encoded: what a prefix store can keep."""
         return all(p.turn is None and not p.parallel and not p.piece.index for p in self.placed)
 
+    @property
+    def sealed_tokens(self) -> int:
+        """Tokens before the tail."""
+        return sum(p.piece.tokens for p in self.placed)
+
     def blocks(self) -> list[tuple[int, Ids, Pool]]:
         """Full blocks of a plain sequence: number of the first, ids [layers, Hkv, n], their pool."""
         shape, found = self.pools.shape, []
@@ -136,6 +129,7 @@ class Sequence:
                 (p.piece.start // BLOCK, hold.ids.reshape(shape.layers, shape.kv_heads, -1), hold.pool)
             )
         if self.tail is not None and self.tail.length >= BLOCK:
+            self.tail.shared = max(self.tail.shared, self.tail.length // BLOCK * BLOCK)
             found.append((self.tail.start // BLOCK, self.tail.full(), self.tail.coded))
         return found
 
@@ -183,7 +177,17 @@ class Sequence:
             if self.tail.encodes and inside < begun:
                 inside = inside // BLOCK * BLOCK
             self.tail.length = inside
+            if inside < self.tail.shared:  # what others hold is not to be written over
+                self._renew(self.tail.capacity - inside)
         return self.length
+
+    def freeze(self) -> Piece:
+        """All of the tail as a piece, its begun block too; the sequence goes on as it was.
+
+        Raises CacheFull where the begun block has to be encoded and there is no room for that.
+        """
+        assert self.tail is not None
+        return self.tail.seal_all()
 
     def place(self, placed: Placed) -> None:
         """Put a piece behind what is there; the tail must be empty. The sequence takes over one reference."""
@@ -206,6 +210,21 @@ class Sequence:
         if self.tail is not None:
             self.tail.release()
         self.placed, self.tail = (), None
+
+    def _renew(self, tokens: int) -> None:
+        """A new tail with room for so many more tokens; full blocks of the old one become a piece."""
+        old, shape = self.tail, self.pools.shape
+        whole = old.length // BLOCK * BLOCK if old else 0
+        over = (old.length if old else 0) - whole
+        start = old.start + whole if old else self.position
+        dense, coded = self.pools.of("dense"), self.pools.of(self.codec)
+        tail = Tail(dense, coded, shape.layers, shape.kv_heads, over + tokens, start)
+        if old is not None:
+            self._move(old, tail, whole)
+            if whole:
+                self.placed = (*self.placed, Placed(old.seal(whole)))
+            old.release()
+        self.tail = tail
 
     def _move(self, old: Tail, new: Tail, since: int) -> None:
         count = old.length - since

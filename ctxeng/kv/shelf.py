@@ -1,10 +1,8 @@
-"""Blocks on disk: one safetensors file each, whole or not at all, and refused where it is not what it says."""
+"""Blocks on disk: one safetensors file each, whole or not at all, refused where it is not what it says."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 
 import torch
@@ -12,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from ctxeng.kv.pool import Ids, Pool
+from ctxeng.storage.atomic import write_atomic
 
 
 def save_block(path: Path, name: str, pool: Pool, ids: Ids) -> bool:
@@ -22,14 +21,7 @@ def save_block(path: Path, name: str, pool: Pool, ids: Ids) -> bool:
     arrays = {f"array{i}": array[where].contiguous() for i, array in enumerate(pool.arrays)}
     facts = {"name": name, "codec": pool.codec, "digest": digest(arrays)}
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(save(arrays, metadata=facts))
-        Path(part).replace(path)
-    except BaseException:
-        Path(part).unlink(missing_ok=True)
-        raise
+    write_atomic(path, save(arrays, metadata=facts), sync=False)  # lost in a power cut, it is encoded anew
     return True
 
 

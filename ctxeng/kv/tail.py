@@ -1,4 +1,4 @@
-"""The open end of a sequence, where new keys and values are written; blocks are encoded as soon as they are full.
+"""The open end of a sequence, where keys and values are written; blocks are encoded as soon as they are full.
 
 What a token sees depends on its position only (encoded: all blocks before its own; dense: its own), so chunk
 sizes, prefix hits and drafts cannot change an answer.
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ctxeng.kv.piece import Hold, Piece, located, sealed
+from ctxeng.kv.piece import Hold, Piece, located, put, sealed, whole
 from ctxeng.kv.pool import Ids, Pool
 from ctxeng_kernels.pack import BLOCK, encode
 from ctxeng_kernels.segment import Segment, Span, Table
@@ -29,6 +29,7 @@ class Tail:
         self, dense: Pool, coded: Pool, layers: int, kv_heads: int, capacity: int, start: int
     ) -> None:
         self.dense, self.coded, self.start, self.length = dense, coded, start, 0
+        self.shared = 0  # tokens whose blocks others hold too: never to be written again
         self.blocks = max(1, -(-capacity // BLOCK))
         self.shape = (layers, kv_heads)
         self.encodes = dense is not coded
@@ -95,18 +96,35 @@ class Tail:
             return
         ids = self._tables[layer][:, 0]
         codes = encode(self.coded.codec, *(array[ids] for array in self.dense.arrays))
-        where = torch.from_numpy(self._ids[layer, :, upto // BLOCK - 1])
-        for array, code in zip(self.coded.arrays, codes, strict=True):
-            array[where] = code
+        put(self.coded, self._ids[layer, :, upto // BLOCK - 1], codes)
 
     def seal(self, tokens: int) -> Piece:
         """The first `tokens` tokens as a piece that shares their blocks; whole blocks only."""
         assert tokens % BLOCK == 0
         assert tokens <= self.length
+        self.shared = max(self.shared, tokens)
         return sealed(self.coded, self._ids, tokens, self.start)
 
+    def seal_all(self) -> Piece:
+        """Every token as a piece. A begun block is encoded as it is where full ones are encoded."""
+        begun = self.length % BLOCK
+        if not self.encodes or not begun:
+            self.shared = self.length
+            return sealed(self.coded, self._ids, self.length, self.start)
+        layers, heads = self.shape
+        extra = self.coded.take(layers * heads).reshape(layers, heads, 1)
+        for layer in range(layers):
+            ids = self._tables[layer][:, 0]
+            rows = [whole(array[ids, :begun]) for array in self.dense.arrays]
+            put(self.coded, extra[layer, :, 0], encode(self.coded.codec, *rows))
+        self.shared = max(self.shared, self.length - begun)
+        ids = np.concatenate((self.full(), extra), -1)
+        piece = sealed(self.coded, ids, self.length, self.start)
+        self.coded.give(extra.ravel())  # the piece holds it now
+        return piece
+
     def full(self) -> Ids:
-        """The blocks [layers, Hkv, n] that are full."""
+        """The blocks [layers, Hkv, n] that are full; whoever holds on to them says so in `shared`."""
         return self._ids[:, :, : self.length // BLOCK]
 
     def rest(self, layer: int, since: int) -> tuple[Tensor, Tensor]:

@@ -82,7 +82,7 @@ def read_config(folder: str | Path) -> ModelConfig:
 
 
 def parse_config(raw: Mapping[str, Any]) -> ModelConfig:
-    """The same from the parsed JSON. Raises UnknownName for a family we do not run, BadInput for odd layers."""
+    """The same from the parsed JSON. Raises UnknownName for an unknown family, BadInput for odd layers."""
     family = raw.get("model_type", "")
     kinds = raw.get("layer_types") or ()
     odd = sorted({kind for kind in kinds if kind not in {"full_attention", "sliding_attention"}})

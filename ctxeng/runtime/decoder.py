@@ -56,4 +56,4 @@ class Decoder:
     def nbytes(self) -> int:
         """Bytes of all weights; a tied head is counted once."""
         head = 0 if self.config.tied else self.head.nbytes
-        return self.embedding.nbytes + head + sum(layer.nbytes for layer in self.layers)
+        return int(self.embedding.nbytes) + head + sum(layer.nbytes for layer in self.layers)

@@ -16,8 +16,8 @@ from ctxeng.runtime.rope import Rotation, rotate
 class WholeSequence:
     """Causal attention over `batch` sequences of one length that stand behind one another.
 
-    `positions` [batch * T] are rotary positions; `mask` [batch or 1, 1, T, T] (True: seen) replaces the causal
-    order where it is given.
+    `positions` [batch * T] are rotary positions; `mask` [batch or 1, 1, T, T] (True: seen) replaces the
+    causal order where it is given.
     """
 
     config: ModelConfig

@@ -7,12 +7,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import torch
 
 from ctxeng.errors import BadInput, CacheFull
-from ctxeng.kv.piece import Placed
+from ctxeng.kv.piece import Piece, Placed
+from ctxeng.kv.pieces import PieceStore
 from ctxeng.kv.pool import Budget
 from ctxeng.kv.prefix import PrefixStore
 from ctxeng.kv.sequence import Pools, Shape
@@ -20,7 +21,9 @@ from ctxeng.kv.sequence import Sequence as Cache
 from ctxeng.runtime.attention import CachedAttention, Span
 from ctxeng.runtime.decoder import Decoder
 from ctxeng.runtime.job import Generate, Handle
+from ctxeng.runtime.kept import Kept
 from ctxeng.runtime.plan import CachePlan
+from ctxeng.runtime.prompt import Prompt
 from ctxeng.runtime.rope import Rotation
 from ctxeng.runtime.run import Run
 from ctxeng.runtime.texts import Detokenizer
@@ -30,7 +33,7 @@ T = TypeVar("T")
 
 
 class Engine:
-    """Generates with one decoder. `memory` caps the key-value cache in bytes; `chunk` tokens are encoded at once.
+    """Generates with one decoder. `memory` caps the cache in bytes; `chunk` tokens are encoded at once.
 
     Thread-safe. Close it, or use it as a context manager: the loop thread ends, all blocks are given back.
     """
@@ -53,6 +56,7 @@ class Engine:
         cache = Shape(shape.layers, shape.kv_heads, shape.head_dim, decoder.embedding.dtype)
         self.pools = Pools(cache, Budget(memory))
         self.store = store if store is not None else PrefixStore()
+        self.pieces = PieceStore()
         self.identity = f"{decoder.fingerprint}|{tokenizer.fingerprint if tokenizer else ''}"
         self._rotation = Rotation.upto(shape.rope, min(shape.max_positions, 4096))
         self._inbox: deque[Callable[[], None]] = deque()
@@ -67,13 +71,20 @@ class Engine:
     # -- what others call -------------------------------------------------------------------------------
 
     def submit(
-        self, ids: Sequence[int], options: Generate | None = None, plan: CachePlan | None = None
+        self,
+        prompt: Prompt | Sequence[int],
+        options: Generate | None = None,
+        plan: CachePlan | None = None,
     ) -> Handle:
         """Begin a generation from these tokens. Raises BadInput; CacheFull comes out of the handle.
 
         The handle's iterator gives tokens as they come.
         """
-        run = Run(self, list(ids), options or Generate(), plan or CachePlan())
+        return self.start(Prompt.of(prompt), options or Generate(), plan or CachePlan())
+
+    def start(self, prompt: Prompt, options: Generate, plan: CachePlan, kept: Kept | None = None) -> Handle:
+        """The same, on a session's cache where one is given."""
+        run = Run(self, prompt, options, plan, kept)
         self._post(lambda: self._waiting.append(run))
         return run.handle
 
@@ -104,6 +115,7 @@ class Engine:
             "cache_peak": self.pools.budget.peak,
             "blocks_in_use": self.pools.in_use,
             "stored_blocks": len(self.store),
+            "stored_pieces": len(self.pieces),
             "running": len(self._runs),
             "waiting": len(self._waiting),
             "passes": self.passes,
@@ -117,7 +129,7 @@ class Engine:
             self._wake.notify()
         self._thread.join()
 
-    def __enter__(self) -> Engine:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -187,8 +199,9 @@ class Engine:
         spans, ids, start = [], [], 0
         for run in runs:
             count = run.next_count(self.chunk)
-            spans.append(Span(run.sequence, start, count, run.rotation, run.watcher))
-            ids += run.ids[run.sequence.length : run.sequence.length + count]
+            sequence, tokens = run.target
+            spans.append(Span(sequence, start, count, run.rotation, run.watcher))
+            ids += tokens[sequence.length : sequence.length + count]
             start += count
         try:
             attention = CachedAttention(self.decoder.config, spans)
@@ -199,7 +212,7 @@ class Engine:
             for run in runs:
                 run.fail(error)
             return
-        ready = [(run, span) for run, span in zip(runs, spans, strict=True) if not run.left]
+        ready = [(run, span) for run, span in zip(runs, spans, strict=True) if self._passed(run)]
         if not ready:
             return
         logits = self.decoder.logits(hidden[[span.start + span.count - 1 for _, span in ready]])
@@ -209,10 +222,19 @@ class Engine:
             except Exception as error:  # noqa: BLE001 - one run's trouble is no other's
                 run.fail(error)
 
+    @staticmethod
+    def _passed(run: Run) -> bool:
+        try:
+            return run.passed()
+        except Exception as error:  # noqa: BLE001 - one run's trouble is no other's
+            run.fail(error)
+            return False
+
     def _end(self) -> None:
         for run in [*self._runs, *self._waiting]:
             run.end("cancelled")
         self._runs, self._waiting = [], deque()
+        self.pieces.clear()
         self.store.clear()
 
     # -- for runs ---------------------------------------------------------------------------------------
@@ -235,12 +257,19 @@ class Engine:
                 self.store.put(key, ids[: sequence.length], blocks, pool, first)
 
     def room(self, sequence: Cache, tokens: int) -> None:
-        """Room for so many more tokens; stored prefixes make way. Raises CacheFull."""
+        """Room for so many more tokens; what is only stored makes way. Raises CacheFull."""
+        self._with_room(lambda: sequence.reserve(tokens))
+
+    def freeze(self, sequence: Cache) -> Piece:
+        """The sequence's tail as a piece. Raises CacheFull."""
+        return self._with_room(sequence.freeze)
+
+    def _with_room(self, work: Callable[[], T]) -> T:
         while True:
             try:
-                return sequence.reserve(tokens)
+                return work()
             except CacheFull:
-                if not self.store.shrink():
+                if not (self.pieces.shrink() or self.store.shrink()):
                     raise
 
     def rotation(self, length: int) -> Rotation:

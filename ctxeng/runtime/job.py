@@ -44,7 +44,7 @@ class Generate:
 
 @dataclass(frozen=True)
 class Token:
-    """One generated token, its log-probability before filters (natural logarithm), and text that is now certain."""
+    """One generated token, its log-probability before filters (in nats), and text that is now certain."""
 
     id: int
     logprob: float

@@ -37,7 +37,7 @@ class Dense:
     @property
     def nbytes(self) -> int:
         """Bytes of the matrix and the bias."""
-        return self.weight.nbytes + (self.bias.nbytes if self.bias is not None else 0)
+        return int(self.weight.nbytes) + int(self.bias.nbytes if self.bias is not None else 0)
 
 
 @dataclass(frozen=True)

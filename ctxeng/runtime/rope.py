@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
@@ -45,7 +45,7 @@ class Rope:
             raise UnknownName("rope option", f"partial_rotary_factor: {share}", ("1.0",))
         theta = options.get("rope_theta", raw.get("rope_theta", 10_000.0))
         trained = options.get("original_max_position_embeddings") or raw.get("max_position_embeddings", 4096)
-        return cls(dim, float(theta), kind, int(trained), options)
+        return cls(dim, float(theta), cast("Scaling", kind), int(trained), options)
 
     @property
     def by_length(self) -> bool:
@@ -114,6 +114,7 @@ class Rotation:
 
     cos: Tensor
     sin: Tensor
+    frequencies: Tensor
 
     @classmethod
     def upto(cls, rope: Rope, positions: int, length: int = 0) -> Rotation:
@@ -121,7 +122,13 @@ class Rotation:
         frequencies, factor = rope.frequencies(length)
         angles = torch.outer(torch.arange(positions).float(), frequencies)
         cos, sin = angles.cos() * factor, angles.sin() * factor
-        return cls(torch.cat((cos, cos), -1), torch.cat((-sin, sin), -1))
+        return cls(torch.cat((cos, cos), -1), torch.cat((-sin, sin), -1), frequencies)
+
+    def turn(self, shift: int) -> tuple[Tensor, Tensor]:
+        """Cos and sin [dim] that carry a rotated query `shift` positions back; without the scaling's factor."""
+        angles = -shift * self.frequencies
+        cos, sin = angles.cos(), angles.sin()
+        return torch.cat((cos, cos)), torch.cat((-sin, sin))
 
     def at(self, positions: Tensor, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
         """Cos and sin [T, 1, dim] of these positions, ready for `rotate`."""
@@ -129,5 +136,5 @@ class Rotation:
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """X [T, heads, dim] turned by its positions; the halves of dim are the pairs, as in Hugging Face's layout."""
+    """Turn x [T, heads, dim] by its positions; halves of dim are the pairs, as in Hugging Face's layout."""
     return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, -1), sin)

@@ -11,7 +11,7 @@ _UNFINISHED = "\N{REPLACEMENT CHARACTER}"
 
 @dataclass
 class Detokenizer:
-    """Text of one generation. What ends in half a character waits; so does what a stop text may begin with."""
+    """Text of one generation. What ends in half a character waits, and what a stop text may begin with."""
 
     tokenizer: Tokenizer
     stops: tuple[str, ...] = ()

@@ -22,8 +22,8 @@ def attend(
 ) -> tuple[Tensor, Tensor]:
     """Softmax attention over all segments together.
 
-    q [Hq, Tq, d], rotated to their positions at .. at + Tq - 1; consecutive groups of Hq / kv_heads query heads
-    share a KV head. With `window`, a query at p sees positions above p - window only.
+    q [Hq, Tq, d], rotated to their positions at .. at + Tq - 1; Hq / kv_heads query heads in a row share
+    a KV head. With `window`, a query at p sees positions above p - window only.
     Returns o [Hq, Tq, v_dim] and lse [Hq, Tq]. Rows that see nothing are zeros with lse -inf.
     Raises ValueError where shapes do not fit.
     """
@@ -93,13 +93,11 @@ def softmax_rows(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: fl
 
     Torch's fused CPU attention where it applies (it never holds the n x m map), else plain matrix products.
     """
-    if q.device.type == "cpu" and q.dtype in _FUSED and q.shape[-1] == v.shape[-1]:
+    if _FLASH is not None and q.device.type == "cpu" and q.dtype in _FUSED and q.shape[-1] == v.shape[-1]:
         bias = None
         if mask is not None:
             bias = torch.zeros(mask.shape, dtype=q.dtype).masked_fill_(~mask, -math.inf)[None]
-        o, lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-            q[None], k[None], v[None], 0.0, False, attn_mask=bias, scale=scale
-        )
+        o, lse = _FLASH(q[None], k[None], v[None], 0.0, is_causal=False, attn_mask=bias, scale=scale)
         if mask is None:
             return o[0], lse[0]
         blind = ~mask.any(-1)
@@ -107,11 +105,9 @@ def softmax_rows(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: fl
     return _plain(q, k, v, mask, scale)
 
 
-_FUSED = (
-    (torch.float32, torch.bfloat16, torch.float16)
-    if hasattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu")
-    else ()
-)
+# what torch's public call runs on a CPU, but with the log-sum-exp given out
+_FLASH = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
+_FUSED = (torch.float32, torch.bfloat16, torch.float16) if _FLASH is not None else ()
 
 
 def _plain(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -> tuple[Tensor, Tensor]:

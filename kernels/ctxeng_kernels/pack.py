@@ -1,11 +1,12 @@
 """Codes of a block of 64 tokens: plain, int8 and int4, in KIVI's layout (Liu et al. 2024, section 3).
 
-Keys are scaled per channel and block, values per token (int4: per token and group of 32 channels). Arrays come
+Keys are scaled per channel and block, values per token (int4: per token and group of 32 channels). Arrays are
 block first: keys and values [N, 64, d].
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,10 +30,7 @@ class Field:
     @property
     def nbytes(self) -> int:
         """Bytes a block."""
-        count = 1
-        for size in self.shape:
-            count *= size
-        return count * self.dtype.itemsize
+        return math.prod(self.shape) * int(self.dtype.itemsize)
 
 
 def fields(codec: Codec, k_dim: int, v_dim: int, dtype: torch.dtype) -> tuple[Field, ...]:

@@ -25,7 +25,7 @@ def probabilities(q: Tensor, k: Tensor, lse: Tensor, mask: Tensor | None = None)
 def column_sums(q: Tensor, segments: Sequence[Segment], kv_heads: int, lse: Tensor) -> Tensor:
     """Attention that each row got from these queries [Hkv, n], summed over queries and their group.
 
-    q [Hq, T, d] as it met the segments, lse [Hq, T]; rows are those of the segments behind one another. At most
+    q [Hq, T, d] as it met the segments, lse [Hq, T]; rows are the segments' behind one another. At most
     64 queries are held against all rows at a time, so the T x n map never exists.
     """
     found = []

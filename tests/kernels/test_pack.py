@@ -55,6 +55,7 @@ def test_codes_of_any_size_of_number_are_finite(codec, size, seed):
     k, v = blocks(32, seed, 1)
     keys, values = decode(codec, encode(codec, k * size, v * size), torch.float32)
     assert keys.isfinite().all()
+    assert values.isfinite().all()
     assert (keys - k * size).abs().max() <= size * (0.05 if codec == "int8" else 0.5) + 1e-2
 
 

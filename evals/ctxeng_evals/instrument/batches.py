@@ -15,7 +15,7 @@ from ctxeng_evals.instrument.tasks import Exercise
 
 @dataclass(frozen=True)
 class Batch:
-    """ids and positions [B, T]; `answers` [B, T] marks the tokens to be predicted; mask [B, 1, T, T] or None."""
+    """ids, positions, `answers` (to be predicted), `real` (no padding): [B, T]; mask [B, 1, T, T] or None."""
 
     ids: Tensor
     positions: Tensor
@@ -27,8 +27,8 @@ class Batch:
 def collate(exercises: Sequence[Exercise], *, parallel: bool = False, offsets: Sequence[int] = ()) -> Batch:
     """One batch, padded at the end; `offsets` shift the positions of each exercise.
 
-    With `parallel`, documents see the head and themselves only, all start at the position after the head, and
-    the questions see everything from behind the longest (APE, Yang et al. 2025, section 3).
+    With `parallel`, documents see the head and themselves only, all start at the position after the head,
+    and the questions see everything from behind the longest (APE, Yang et al. 2025, section 3).
     """
     length = max(exercise.length for exercise in exercises)
     shape = (len(exercises), length)
@@ -42,7 +42,8 @@ def collate(exercises: Sequence[Exercise], *, parallel: bool = False, offsets: S
         positions[row, :size], pieces[row, :size] = placed(exercise, parallel=parallel)
         positions[row] += offsets[row] if offsets else 0
     mask = torch.from_numpy(seen(pieces)) if parallel else None
-    return Batch(*(torch.from_numpy(x) for x in (ids, positions, answers, real)), mask)
+    tensors = [torch.from_numpy(x) for x in (ids, positions, answers, real)]
+    return Batch(tensors[0], tensors[1], tensors[2], tensors[3], mask)
 
 
 def written(exercise: Exercise) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -71,4 +72,5 @@ def seen(pieces: NDArray[np.int64]) -> NDArray[np.bool_]:
     """[B, 1, T, T]: True where the row's token may look at the column's."""
     row, column = pieces[:, :, None], pieces[:, None, :]
     allowed = (row == column) | (column == 0) | (row == -1)
-    return (allowed & np.tri(pieces.shape[1], dtype=bool))[:, None]
+    found: NDArray[np.bool_] = (allowed & np.tri(pieces.shape[1], dtype=bool))[:, None]
+    return found

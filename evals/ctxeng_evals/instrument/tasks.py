@@ -63,6 +63,21 @@ class Level:
     filler: float = 0.5
 
 
+@dataclass(frozen=True)
+class Material:
+    """What an exercise is made of: lines for documents, questions, lines for the head.
+
+    `documents` 0: as many as chance has it; `ordered`: lines keep their order.
+    """
+
+    task: str
+    lines: Sequence[tuple[int, ...]]
+    questions: tuple[Question, ...]
+    head: tuple[int, ...] = ()
+    documents: int = 0
+    ordered: bool = False
+
+
 def keys(rng: Generator, count: int, size: int) -> list[tuple[int, ...]]:
     """Different keys of `size` tokens."""
     if size == 1:
@@ -89,7 +104,7 @@ def recall(rng: Generator, filler: Filler, level: Level, *, single: bool = False
     lines = [(mark("record"), *k, v, mark("end")) for k, v in zip(named, answers, strict=True)]
     asked = rng.permutation(count)[: max(1, min(count, room // (3 * record)))]
     questions = tuple(ask(named[i], answers[i]) for i in asked)
-    return spread(rng, filler, level, "single" if single else "recall", lines, questions)
+    return spread(rng, filler, level, Material("single" if single else "recall", lines, questions))
 
 
 def newest(rng: Generator, filler: Filler, level: Level) -> Exercise:
@@ -102,7 +117,8 @@ def newest(rng: Generator, filler: Filler, level: Level) -> Exercise:
     last = dict(order)
     questions = tuple(ask(k, last[k]) for k in named)
     texts = [(mark("record"), *k, v, mark("end")) for k, v in order]
-    return spread(rng, filler, level, "newest", texts, questions, documents=1)
+    given = Material("newest", texts, questions, documents=1, ordered=True)
+    return spread(rng, filler, level, given)
 
 
 def tracking(rng: Generator, filler: Filler, level: Level) -> Exercise:
@@ -114,7 +130,7 @@ def tracking(rng: Generator, filler: Filler, level: Level) -> Exercise:
     lines = [(mark("record"), *k, v, mark("end")) for k, v in zip(named, values, strict=False)]
     lines += [(mark("record"), *named[count + i], mark("same"), *named[i], mark("end")) for i in range(count)]
     questions = tuple(ask(named[count + i], values[i]) for i in rng.permutation(count))
-    return spread(rng, filler, level, "tracking", lines, questions, documents=1)
+    return spread(rng, filler, level, Material("tracking", lines, questions, documents=1))
 
 
 def rules(rng: Generator, filler: Filler, level: Level) -> Exercise:
@@ -128,7 +144,7 @@ def rules(rng: Generator, filler: Filler, level: Level) -> Exercise:
     head = tuple(token for i in rng.permutation(count) for token in book[i])
     lines = [(mark("record"), *k, b, mark("end")) for k, b in zip(named, before, strict=True)]
     questions = tuple(Question((mark("apply"), *named[i]), (after[i],)) for i in rng.permutation(count))
-    return spread(rng, filler, level, "rules", lines, questions, head=head)
+    return spread(rng, filler, level, Material("rules", lines, questions, head=head))
 
 
 def copying(rng: Generator, filler: Filler, level: Level) -> Exercise:
@@ -154,22 +170,14 @@ def ask(key: Sequence[int], answer: int) -> Question:
     return Question((mark("ask"), *key), (answer,))
 
 
-def spread(
-    rng: Generator,
-    filler: Filler,
-    level: Level,
-    task: str,
-    lines: Sequence[tuple[int, ...]],
-    questions: tuple[Question, ...],
-    head: tuple[int, ...] = (),
-    documents: int = 0,
-) -> Exercise:
+def spread(rng: Generator, filler: Filler, level: Level, given: Material) -> Exercise:
     """Lines shuffled into documents, with runs of text between them that fill the room left."""
-    head = (mark("bos"), mark("playbook"), *head) if head else (mark("bos"),)
-    asked = sum(len(q.ask) + len(q.answer) for q in questions)
-    count = documents or int(rng.integers(1, max(2, min(8, len(lines) + 1))))
+    head = (mark("bos"), mark("playbook"), *given.head) if given.head else (mark("bos"),)
+    asked = sum(len(q.ask) + len(q.answer) for q in given.questions)
+    lines = given.lines
+    count = given.documents or int(rng.integers(1, max(2, min(8, len(lines) + 1))))
     left = level.length - len(head) - asked - sum(map(len, lines)) - count
-    order = list(lines) if task == "newest" else [lines[i] for i in rng.permutation(len(lines))]
+    order = list(lines) if given.ordered else [lines[i] for i in rng.permutation(len(lines))]
     cuts = np.sort(rng.integers(0, max(1, left + 1), len(order))) if left > 0 else np.zeros(len(order), int)
     gaps = np.diff(np.concatenate(([0], cuts, [max(0, left)])))
     homes = np.sort(rng.integers(0, count, len(order)))
@@ -177,7 +185,7 @@ def spread(
     for line, gap, home in zip(order, gaps[:-1], homes, strict=True):
         texts[home] += [*filler.cut(rng, int(gap)), *line]
     texts[-1] += filler.cut(rng, int(gaps[-1]))
-    return Exercise(task, head, tuple(map(tuple, texts)), questions)
+    return Exercise(given.task, head, tuple(map(tuple, texts)), given.questions)
 
 
 Maker = Callable[[Generator, Filler, Level], Exercise]

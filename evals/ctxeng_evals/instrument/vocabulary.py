@@ -37,7 +37,7 @@ def mark(name: str) -> int:
 
 def train_tokenizer(texts: Iterable[str]) -> Any:
     """A byte-level BPE tokenizer (Sennrich et al. 2016) whose first ids are the marks, keys and values."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers  # noqa: PLC0415 - training only
 
     special = [*MARKS, *(f"<k{i}>" for i in range(KEYS)), *(f"<v{i}>" for i in range(VALUES))]
     tokenizer = Tokenizer(models.BPE())
