@@ -41,7 +41,7 @@ class Span:
 
 @dataclass
 class CachedAttention:
-    """Writes each layer's keys and values into the tails and attends; `commit` then makes them count."""
+    """Writes each layer's keys and values into the tails and attends; `commit` makes them count."""
 
     config: ModelConfig
     spans: Many[Span]
@@ -89,8 +89,8 @@ class CachedAttention:
             out.append(o.transpose(0, 1).reshape(last - first, -1))
         return out[0] if len(out) == 1 else torch.cat(out)
 
-    def commit(self) -> None:
-        """All rows of the pass count from now on."""
-        for span in self.spans:
-            assert span.sequence.tail is not None
-            span.sequence.tail.length += span.count
+    @staticmethod
+    def commit(span: Span, count: int) -> None:
+        """The first `count` rows of a span count from now on; those behind them will be overwritten."""
+        assert span.sequence.tail is not None
+        span.sequence.tail.length += count

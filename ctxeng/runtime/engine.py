@@ -196,39 +196,37 @@ class Engine:
         self._runs = [run for run in self._runs if not run.ended]
 
     def _pass(self, runs: list[Run]) -> None:
-        spans, ids, start = [], [], 0
+        spans, ids = [], []
         for run in runs:
-            count = run.next_count(self.chunk)
-            sequence, tokens = run.target
-            spans.append(Span(sequence, start, count, run.rotation, run.watcher))
-            ids += tokens[sequence.length : sequence.length + count]
-            start += count
+            try:
+                sequence, tokens = run.next_rows(self.chunk)
+            except Exception as error:  # noqa: BLE001 - one run's trouble is no other's
+                run.fail(error)
+                continue
+            spans.append(Span(sequence, len(ids), len(tokens), run.rotation, run.watcher))
+            ids += tokens
+        runs = [run for run in runs if not run.ended]
+        if not runs:
+            return
         try:
             attention = CachedAttention(self.decoder.config, spans)
             hidden = self.decoder.hidden(torch.tensor(ids), attention)
-            attention.commit()
-            self.passes += 1
         except Exception as error:  # noqa: BLE001 - whose fault it is cannot be told
             for run in runs:
                 run.fail(error)
             return
-        ready = [(run, span) for run, span in zip(runs, spans, strict=True) if self._passed(run)]
-        if not ready:
-            return
-        logits = self.decoder.logits(hidden[[span.start + span.count - 1 for _, span in ready]])
-        for (run, _), row in zip(ready, logits, strict=True):
+        self.passes += 1
+        asked = [
+            (run, span, slice(span.start + span.count - run.choices, span.start + span.count))
+            for run, span in zip(runs, spans, strict=True)
+        ]
+        rows = [row for _, _, rows in asked for row in range(rows.start, rows.stop)]
+        logits = iter(self.decoder.logits(hidden[rows]).split([run.choices for run in runs]))
+        for run, span in zip(runs, spans, strict=True):
             try:
-                run.chosen(row)
+                run.passed(span, next(logits))
             except Exception as error:  # noqa: BLE001 - one run's trouble is no other's
                 run.fail(error)
-
-    @staticmethod
-    def _passed(run: Run) -> bool:
-        try:
-            return run.passed()
-        except Exception as error:  # noqa: BLE001 - one run's trouble is no other's
-            run.fail(error)
-            return False
 
     def _end(self) -> None:
         for run in [*self._runs, *self._waiting]:

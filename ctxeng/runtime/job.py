@@ -5,12 +5,15 @@ from __future__ import annotations
 import queue
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from torch import Tensor
 
 from ctxeng.errors import Cancelled, CtxengError, ModelError
 from ctxeng.runtime.sampling import Sampling
+
+if TYPE_CHECKING:
+    from ctxeng.runtime.speculative import Drafter
 
 Ended = Literal["stop", "length", "cancelled", "error"]
 
@@ -40,6 +43,7 @@ class Generate:
     stop_texts: tuple[str, ...] = ()
     constraint: Callable[[], Constraint] | None = None
     deadline: float | None = None  # a time.monotonic() second
+    drafter: Drafter | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,9 @@ class Report:
     bytes_held: int
     rest: str = ""  # text held back until the end
     notes: tuple[str, ...] = ()
+    drafted: int = 0  # tokens guessed by the drafter
+    accepted: int = 0  # of them, those that were right
+    close: int = 0  # choices whose two best logits lay within 1e-4: there another pass shape may choose otherwise
 
 
 @dataclass

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import torch
+from ctxeng_kernels.pack import BLOCK
 from torch import Tensor
 
 from ctxeng.errors import BadInput, BadReply
 from ctxeng.kv.policy import Watch
 from ctxeng.kv.sequence import Sequence
 from ctxeng.runtime.kept import Kept
+from ctxeng.runtime.attention import CachedAttention, Span
 from ctxeng.runtime.job import Ended, Generate, Handle, Report, Token
 from ctxeng.runtime.plan import CachePlan
 from ctxeng.runtime.prompt import Prompt
@@ -19,6 +22,8 @@ from ctxeng.runtime.stages import Reading
 
 if TYPE_CHECKING:
     from ctxeng.runtime.engine import Engine
+
+_CLOSE = 1e-4  # two logits nearer than this may change places with the shape of a pass
 
 
 class Run:
@@ -42,6 +47,8 @@ class Run:
             raise BadInput(f"token {odd} is none of the {vocabulary} the model knows")
         if options.max_tokens < 0:
             raise BadInput(f"max_tokens must be 0 or more, not {options.max_tokens}")
+        if options.drafter is not None and plan.policy is not None:
+            raise BadInput("a drafter needs a cache without a policy: what is checked has to be read whole")
         if prompt.parallel and plan.policy is not None and plan.policy.destroys:
             raise BadInput("a policy that drops rows needs all of the prompt in order: no parallel parts")
         self.engine, self.ids, self.options, self.plan = engine, ids, options, plan
@@ -62,6 +69,10 @@ class Run:
         self.changed: int | None = self.cached
         self.notes: list[str] = []
         self.ended = False
+        self.guesses: list[int] = []
+        self.choices = 0
+        self.drafted = self.accepted = self.close = 0
+        self.drafting: Watch | None = None
         self.reading: Reading | None = None
         self.watcher: Watch | None = kept.watcher if kept is not None else None
         if kept is not None:
@@ -103,7 +114,7 @@ class Run:
                     self._find()
                 engine.room(self.sequence, self.left + self.options.max_tokens)
         except BaseException:
-            self._release()
+            self._give_back()
             raise
         if plan.policy is not None and self.watcher is None:
             self.watcher = plan.policy.watch(engine.pools.shape)
@@ -118,21 +129,44 @@ class Run:
             self.cached = self.sequence.length
             self.changed = self.cached if self.cached < self.prompt else None
 
-    def next_count(self, chunk: int) -> int:
-        """Rows of the next pass. Where blocks are encoded, those of one: same shapes, same bits."""
-        tail = self.target[0].tail
-        assert tail is not None
-        return min(self.left, next(tail.strides(self.left))[1] if tail.encodes else chunk)
+    def next_rows(self, chunk: int) -> tuple[Sequence, list[int]]:
+        """The cache and the tokens of the next pass, guesses behind them.
 
-    def passed(self) -> bool:
-        """A pass is over. True where all of the prompt is in the cache and a token is to be chosen."""
-        if self.left:
-            return False
-        if self.reading is None:
-            return True
-        self.reading.advance()
-        self._read_parts()
-        return False
+        Where blocks are encoded, those of one block only: same shapes, same bits; and guesses never end one.
+        """
+        sequence, ids = self.target
+        tail = sequence.tail
+        assert tail is not None
+        room = next(tail.strides(self.left))[1] if tail.encodes else chunk
+        tokens = ids[sequence.length : sequence.length + min(self.left, room)]
+        ends = self.reading is None and len(tokens) == self.left
+        self.guesses = self._guessed() if ends and len(self.ids) > self.prompt else []
+        self.choices = 1 + len(self.guesses) if ends else 0
+        return sequence, tokens + self.guesses
+
+    def _guessed(self) -> list[int]:
+        drafter, tail = self.options.drafter, self.sequence.tail
+        if drafter is None or tail is None:
+            return []
+        most = self.options.max_tokens - (len(self.ids) - self.prompt) - 1
+        if tail.encodes:
+            most = min(most, BLOCK - tail.length % BLOCK - 1)
+        most = min(most, tail.capacity - tail.length - 1)
+        vocabulary = self.engine.decoder.config.vocab
+        guesses = drafter.propose(self.engine, self, most)[: max(0, most)] if most > 0 else []
+        return list(itertools.takewhile(lambda token: 0 <= token < vocabulary, guesses))
+
+    def passed(self, span: Span, logits: Tensor) -> None:
+        """A pass is over: its rows count; `logits` [choices, vocab] are there where a token is to be chosen."""
+        if self.ended:
+            return
+        CachedAttention.commit(span, span.count - len(self.guesses))
+        if self.choices:
+            self.drafted += len(self.guesses)
+            self.chosen(logits, span)
+        elif self.reading is not None and not self.left:
+            self.reading.advance()
+            self._read_parts()
 
     def _read_parts(self) -> None:
         """Where all parts are read, stand on them and go on with the rest."""
@@ -151,29 +185,41 @@ class Run:
 
     # -- what is generated ------------------------------------------------------------------------------
 
-    def chosen(self, logits: Tensor) -> None:
-        """All of it is in the cache, these are the logits: choose, hand out, end where it ends."""
+    def chosen(self, logits: Tensor, span: Span) -> None:
+        """Choose from each row, as long as the guesses behind it are right."""
         if len(self.ids) == self.prompt:
             self._settled()
         elif self.watcher is not None:
             self._thin()
-        options = self.options
-        if options.max_tokens == 0:
+        if self.options.max_tokens == 0:
             self.end("length")
-            return
-        token = self._choose(logits.float())
+        for row, guess in zip(logits, [*self.guesses, None], strict=True):
+            if self.ended:
+                return
+            token = self._give(row.float())
+            if token != guess:
+                return
+            self.accepted += 1
+            if not self.ended:
+                CachedAttention.commit(span, 1)
+
+    def _give(self, logits: Tensor) -> int:
+        """Choose a token, hand it out, end where it ends."""
+        options = self.options
+        token = self._choose(logits)
         if token in options.stop:
             self.end("stop")
-            return
+            return token
         self.ids.append(token)
         released, stopped = self.text.push(token) if self.text is not None else ("", False)
         if self.first == 0.0:
             self.first = self.engine.now() - self.started
-        self.handle.put(Token(token, float(logits.float().log_softmax(-1)[token]), released))
+        self.handle.put(Token(token, float(logits.log_softmax(-1)[token]), released))
         if stopped:
             self.end("stop")
         elif len(self.ids) - self.prompt >= options.max_tokens:
             self.end("length")
+        return token
 
     def _choose(self, logits: Tensor) -> int:
         sampling = self.options.sampling
@@ -184,6 +230,8 @@ class Run:
             if not bool(allowed.any()):
                 raise BadReply("the grammar allows no further token")
             logits = logits.masked_fill(~allowed, -torch.inf)
+        first, second = logits.topk(2).values.tolist() if len(logits) > 1 else (0.0, -1.0)
+        self.close += first - second < _CLOSE
         token = draw(logits, sampling, self.generator)
         if self.constraint is not None:
             self.constraint.accept(token)
@@ -224,6 +272,9 @@ class Run:
                 bytes_held=held,
                 rest=self.text.rest() if self.text is not None else "",
                 notes=tuple(self.notes),
+                drafted=self.drafted,
+                accepted=self.accepted,
+                close=self.close,
             )
         )
 
@@ -233,11 +284,15 @@ class Run:
             self._release()
             self.handle.fail(error)
 
-    def _release(self) -> None:
-        self.ended = True
+    def _give_back(self) -> None:
         if self.reading is not None:
             self.reading.release()
+            self.reading = None
         if self.kept is None:
             self.sequence.release()
-        else:
+
+    def _release(self) -> None:
+        self.ended = True
+        self._give_back()
+        if self.kept is not None:
             self.kept.tokens, self.kept.watcher, self.kept.busy = self.ids, self.watcher, False

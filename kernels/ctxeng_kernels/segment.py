@@ -54,9 +54,12 @@ class Segment:
             return self._regular(self.where, heads, dtype)
         ids = self.where.ids
         k, v = decode(self.codec, tuple(array[ids] for array in self.arrays), dtype)
-        live = torch.arange(BLOCK) < self.where.fill.unsqueeze(-1)
-        everything = bool(live.all())
-        return k.flatten(1, 2), v.flatten(1, 2), None if everything else live.flatten(1)
+        live = (torch.arange(BLOCK) < self.where.fill.unsqueeze(-1)).flatten(1)
+        k, v = k.flatten(1, 2), v.flatten(1, 2)
+        if bool(live.all()):
+            return k, v, None
+        dead = ~live.unsqueeze(-1)  # whatever lies there, NaN too: no weight of nought makes that harmless
+        return k.masked_fill(dead, 0), v.masked_fill(dead, 0), live
 
     def _regular(self, span: Span, heads: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor | None]:
         end = span.first + heads * span.stride

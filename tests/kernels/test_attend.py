@@ -114,6 +114,17 @@ def test_a_window_hides_what_is_too_far_back():
         assert torch.allclose(o[:, row : row + 1].double(), want, atol=1e-5)
 
 
+def test_rows_that_are_not_live_may_hold_anything():
+    q, k, v = random(4, 2, 1, 128)
+    whole = scattered(stored(k, v), 2)
+    for array in whole.arrays:
+        array[whole.where.ids[1, 1], 10:] = torch.nan
+    ragged = Segment("dense", whole.arrays, Table(whole.where.ids, torch.tensor([[64, 64], [64, 10]])))
+    o, _ = attend(q, [ragged], 2)
+    want, _ = plain(q[2:], k[1:, :74], v[1:, :74], 1)
+    assert torch.allclose(o[2:].double(), want, atol=1e-5)
+
+
 def test_a_head_that_sees_nothing_gives_zeros():
     q, k, v = random(4, 2, 1, 64)
     whole = scattered(stored(k, v), 2)
