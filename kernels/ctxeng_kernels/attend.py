@@ -75,10 +75,7 @@ def _mask(
     segment: Segment, rows: int, count: int, at: int, window: int | None, live: Tensor | None
 ) -> Tensor | None:
     """[Hkv or 1, Tq or 1, n]: True where a query may look; None: everywhere."""
-    mask = None if live is None else live.unsqueeze(1)
-    if segment.causal and count > 1:
-        order = torch.arange(rows) - (rows - count) <= torch.arange(count).unsqueeze(1)
-        mask = order if mask is None else mask & order
+    mask = segment.order(rows, count, live)
     if window is not None:
         where = segment.positions
         positions = where if isinstance(where, Tensor) else (where + torch.arange(rows)).unsqueeze(0)

@@ -35,13 +35,11 @@ def column_sums(q: Tensor, segments: Sequence[Segment], kv_heads: int, lse: Tens
         if segment.turn is not None:
             cos, sin = segment.turn
             queries = queries * cos + queries.roll(queries.shape[-1] // 2, -1) * sin
+        order = segment.order(rows, count, live)
         sums = k.new_zeros(kv_heads, rows, dtype=torch.float32)
         for start in range(0, count, 64):
             part = slice(start, min(count, start + 64))
-            mask = None if live is None else live[:, None, None]
-            if segment.causal and count > 1:
-                seen = torch.arange(rows) - (rows - count) <= torch.arange(part.start, part.stop).unsqueeze(1)
-                mask = seen if mask is None else mask & seen
+            mask = None if order is None else order.expand(-1, count, -1)[:, None, part]
             sums += probabilities(queries[:, part], k, lse[:, part], mask).sum((1, 2))
         found.append(sums)
     return torch.cat(found, 1)

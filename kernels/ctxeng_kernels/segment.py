@@ -70,6 +70,16 @@ class Segment:
         k, v = decode(self.codec, tuple(found), dtype)
         return k.flatten(1, 2)[:, : span.length], v.flatten(1, 2)[:, : span.length], None
 
+    def order(self, rows: int, count: int, live: Tensor | None) -> Tensor | None:
+        """Which of `rows` rows each of `count` queries may see [Hkv or 1, count, rows]; None: all of them."""
+        mask = None if live is None else live.unsqueeze(1)
+        if self.causal and count > 1:
+            end = torch.tensor([rows]) if live is None else live.sum(-1)
+            first = (end - count).view(-1, 1, 1)
+            earlier = torch.arange(rows) - first <= torch.arange(count).unsqueeze(1)
+            mask = earlier if mask is None else mask & earlier
+        return mask
+
     def rows_held(self) -> int:
         """Rows that `rows` gives, live or not."""
         return self.where.length if isinstance(self.where, Span) else self.where.ids.shape[1] * BLOCK

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
+from blocks import random, scattered, stored
 from ctxeng_kernels.attend import _plain, attend, merge, softmax_rows
-from ctxeng_kernels.pack import BLOCK, encode
 from ctxeng_kernels.segment import Segment, Span, Table
 
 GROUPS = (1, 2, 4, 7)
@@ -18,34 +18,6 @@ def plain(q, k, v, kv_heads, temperature=1.0):
     k, v = (x.double().repeat_interleave(group, 0) for x in (k, v))
     logits = q.double() @ k.transpose(1, 2) / (math.sqrt(q.shape[-1]) * temperature)
     return (logits.softmax(-1) @ v), logits.logsumexp(-1)
-
-
-def stored(k, v, codec="dense", spare=0):
-    """k and v [H, n, d] in blocks behind one another, with `spare` blocks between heads."""
-    heads, tokens, d = k.shape
-    blocks = -(-tokens // BLOCK)
-    room = blocks + spare
-    wide = torch.zeros(2, heads, room * BLOCK, d)
-    wide[0, :, :tokens], wide[1, :, :tokens] = k, v
-    arrays = encode(codec, *wide.view(2, heads * room, BLOCK, d))
-    return Segment(codec, arrays, Span(0, room, tokens))
-
-
-def scattered(segment, heads, seed=0):
-    """The same blocks in another order, found through a table."""
-    span = segment.where
-    blocks = -(-span.length // BLOCK)
-    old = torch.arange(heads).unsqueeze(1) * span.stride + torch.arange(blocks)
-    order = torch.randperm(len(segment.arrays[0]), generator=torch.Generator().manual_seed(seed))
-    back = order.argsort()
-    fill = (span.length - torch.arange(blocks) * BLOCK).clamp(max=BLOCK).expand(heads, -1)
-    return Segment(segment.codec, tuple(a[order] for a in segment.arrays), Table(back[old], fill))
-
-
-def random(heads, kv_heads, queries, tokens, d=32, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    shapes = ((heads, queries, d), (kv_heads, tokens, d), (kv_heads, tokens, d))
-    return [torch.randn(*shape, generator=generator) for shape in shapes]
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -95,11 +67,11 @@ def test_heads_may_keep_different_numbers_of_rows():
 
 def test_a_causal_segment_ends_with_the_queries_themselves():
     q, k, v = random(4, 2, 5, 20)
-    segment = stored(k, v)
-    o, _ = attend(q, [Segment("dense", segment.arrays, segment.where, causal=True)], 2)
-    for row in range(5):
-        want, _ = plain(q[:, row : row + 1], k[:, : 16 + row], v[:, : 16 + row], 2)
-        assert torch.allclose(o[:, row : row + 1].double(), want, atol=1e-5)
+    for segment in (stored(k, v), scattered(stored(k, v), 2)):
+        o, _ = attend(q, [Segment("dense", segment.arrays, segment.where, causal=True)], 2)
+        for row in range(5):
+            want, _ = plain(q[:, row : row + 1], k[:, : 16 + row], v[:, : 16 + row], 2)
+            assert torch.allclose(o[:, row : row + 1].double(), want, atol=1e-5)
 
 
 def test_a_window_hides_what_is_too_far_back():
