@@ -102,12 +102,13 @@ class Placed:
         return self.piece.start + self.shift + self.piece.tokens
 
 
-def located(ids: Ids, tokens: int) -> Span | Table:
+def located(pool: Pool, ids: Ids, tokens: int) -> Span | Table:
     """Blocks [Hkv, n] of one layer as a regular span where they lie so, else as a table; `tokens` in all."""
     heads, blocks = ids.shape
     stride = int(ids[1, 0] - ids[0, 0]) if heads > 1 and blocks else blocks
     regular = ids[:1, :1] + np.arange(heads)[:, None] * stride + np.arange(blocks)
-    if blocks and stride >= blocks and np.array_equal(ids, regular):
+    inside = blocks and stride >= blocks and int(ids[0, 0]) + heads * stride <= pool.size
+    if inside and np.array_equal(ids, regular):
         return Span(int(ids[0, 0]), stride, tokens)
     fill = (tokens - torch.arange(blocks) * BLOCK).clamp(0, BLOCK).expand(heads, -1)
     return Table(torch.from_numpy(np.ascontiguousarray(ids)), fill)
@@ -118,7 +119,7 @@ def sealed(pool: Pool, ids: Ids, tokens: int, start: int) -> Piece:
     kept = ids[:, :, : -(-tokens // BLOCK)]
     pool.share(kept.ravel())
     segments = tuple(
-        Segment(pool.codec, pool.arrays, located(layer, tokens), positions=start) for layer in kept
+        Segment(pool.codec, pool.arrays, located(pool, layer, tokens), positions=start) for layer in kept
     )
     return Piece(segments, (Hold(pool, kept.ravel()),), tokens, start)
 

@@ -41,8 +41,8 @@ class Tail:
             except BaseException:
                 coded.give(self._ids.ravel())
                 raise
-        self._where = [located(ids, 0) for ids in self._open]
-        self._coded = [located(ids, 0) for ids in self._ids] if self.encodes else []
+        self._where = [located(dense, ids, 0) for ids in self._open]
+        self._coded = [located(coded, ids, 0) for ids in self._ids] if self.encodes else []
         self._tables = [torch.from_numpy(np.ascontiguousarray(ids)) for ids in self._open]
 
     @property

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from blocks import random, scattered, stored
 from ctxeng_kernels.attend import attend
 from ctxeng_kernels.score import column_sums

@@ -4,7 +4,6 @@ import threading
 import time
 
 import pytest
-from tiny_model import greedy, logits, tiny, tokens
 
 from ctxeng.errors import BadInput, CacheFull, Cancelled, ModelError
 from ctxeng.runtime.engine import Engine
@@ -12,6 +11,7 @@ from ctxeng.runtime.job import Generate, Report, Token
 from ctxeng.runtime.plan import CachePlan
 from ctxeng.runtime.sampling import Sampling
 from ctxeng.runtime.tokenizer import ByteTokenizer
+from tiny_model import greedy, logits, tiny, tokens
 
 MEMORY = 1 << 24
 
@@ -99,7 +99,8 @@ def test_a_stop_token_ends_it_and_is_not_given_out(decoder):
 
 def test_a_stop_text_ends_it_and_nothing_of_it_is_given_out(decoder):
     with Engine(decoder, ByteTokenizer(), memory=MEMORY) as engine:
-        sampling = Sampling(temperature=1.0, seed=1, bias={i: -100.0 for i in range(258) if not 97 <= i < 123})
+        letters = {i: -100.0 for i in range(258) if not 97 <= i < 123}
+        sampling = Sampling(temperature=1.0, seed=1, bias=letters)
         free = engine.submit(tokens(30), Generate(40, sampling)).text()
         stop = free[10:13]
         text = engine.submit(tokens(30), Generate(40, sampling, stop_texts=(stop,))).text()

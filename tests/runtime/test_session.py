@@ -1,7 +1,6 @@
 """Sessions: turns behind each other, forks, crops, and going on after a restart."""
 
 import pytest
-from tiny_model import greedy, tiny, tokens
 
 from ctxeng.errors import BadInput
 from ctxeng.kv.prefix import PrefixStore
@@ -10,6 +9,7 @@ from ctxeng.runtime.job import Generate
 from ctxeng.runtime.plan import CachePlan
 from ctxeng.runtime.prompt import Part, Prompt
 from ctxeng.runtime.session import Session
+from tiny_model import greedy, tiny, tokens
 
 MEMORY = 1 << 24
 
@@ -80,14 +80,14 @@ def test_stored_prefixes_are_not_written_over_by_a_crop(engine, decoder):
 @pytest.mark.parametrize("codec", ["dense", "int8"])
 def test_a_saved_session_goes_on_in_another_process(decoder, tmp_path, codec):
     plan, folder = CachePlan(codec), tmp_path / "blocks"
+    store = PrefixStore(folder)
+    with Engine(decoder, memory=MEMORY, store=store) as engine, Session(engine, plan) as session:
+        session.generate(tokens(200), Generate(5)).result()
+        session.save(tmp_path / "session.json")
+        want = session.generate(tokens(20, 1), Generate(6)).result()[0]
     with Engine(decoder, memory=MEMORY, store=PrefixStore(folder)) as engine:
-        with Session(engine, plan) as session:
-            session.generate(tokens(200), Generate(5)).result()
-            session.save(tmp_path / "session.json")
-            want = session.generate(tokens(20, 1), Generate(6)).result()[0]
-    with Engine(decoder, memory=MEMORY, store=PrefixStore(folder)) as engine:
-        with Session.open(engine, tmp_path / "session.json", plan) as session:
-            found, report = session.generate(tokens(20, 1), Generate(6)).result()
+        session = Session.open(engine, tmp_path / "session.json", plan)
+        found, report = session.generate(tokens(20, 1), Generate(6)).result()
     assert found == want
     assert report.cached == 192
 

@@ -1,6 +1,7 @@
 """Random keys and values in blocks, for tests of attention."""
 
 import torch
+
 from ctxeng_kernels.pack import BLOCK, encode
 from ctxeng_kernels.segment import Segment, Span, Table
 
