@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ctxeng.errors import CacheFull
+from ctxeng.errors import BadInput, CacheFull
 from ctxeng_kernels.pack import Codec, block_bytes, fields
 
 Ids = NDArray[np.int64]
@@ -43,16 +43,22 @@ class Budget:
 class Pool:
     """Blocks of one codec and one width. Memory is asked for whole, and touched where blocks are used.
 
-    `k_dim` and `v_dim` are channels of a key and a value; `dtype` that of dense blocks.
+    `k_dim` and `v_dim` are channels of a key and a value; `dtype` that of dense blocks. Raises BadInput for a
+    cap beyond the machine's memory.
     """
 
     def __init__(self, codec: Codec, k_dim: int, v_dim: int, dtype: torch.dtype, budget: Budget) -> None:
         self.codec, self.budget = codec, budget
         self.block_bytes = block_bytes(codec, k_dim, v_dim, dtype)
         self.size = max(1, budget.cap // self.block_bytes)
-        self.arrays: tuple[Tensor, ...] = tuple(
-            torch.empty(self.size, *f.shape, dtype=f.dtype) for f in fields(codec, k_dim, v_dim, dtype)
-        )
+        try:
+            self.arrays: tuple[Tensor, ...] = tuple(
+                torch.empty(self.size, *f.shape, dtype=f.dtype) for f in fields(codec, k_dim, v_dim, dtype)
+            )
+        except RuntimeError:
+            raise BadInput(
+                f"this machine cannot set aside a key-value cache of {budget.cap:,} bytes: name a smaller cap"
+            ) from None
         self._references = np.zeros(self.size, np.int32)
         self._runs: list[tuple[int, int]] = [(0, self.size)]  # free: start, end; sorted, apart
         self._lock = threading.Lock()
