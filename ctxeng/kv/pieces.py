@@ -20,13 +20,17 @@ class PieceStore:
     """
 
     _pieces: OrderedDict[str, Piece] = field(default_factory=OrderedDict)
-    _alike: dict[str, str] = field(default_factory=dict)  # own tokens alone -> the name they were last put under
+    _alike: dict[str, str] = field(
+        default_factory=dict
+    )  # own tokens alone -> the name they were last put under
 
     def __len__(self) -> int:
         """Pieces held."""
         return len(self._pieces)
 
-    def find(self, key: str, head: Sequence[int], ids: Sequence[int], *, moved: bool) -> tuple[Piece, bool] | None:
+    def find(
+        self, key: str, head: Sequence[int], ids: Sequence[int], *, moved: bool
+    ) -> tuple[Piece, bool] | None:
         """The piece of these tokens, and whether it was read behind this very head; the caller holds it.
 
         With `moved`, one that was read behind another head will do.

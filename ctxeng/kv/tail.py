@@ -43,6 +43,7 @@ class Tail:
                 raise
         self._where = [located(dense, ids, 0) for ids in self._open]
         self._coded = [located(coded, ids, 0) for ids in self._ids] if self.encodes else []
+        self._homes: dict[int, tuple[Tensor, ...]] = {}
         self._tables = [torch.from_numpy(np.ascontiguousarray(ids)) for ids in self._open]
 
     @property
@@ -70,14 +71,21 @@ class Tail:
         """Rows k, v [T, Hkv, d] from the tail's token number `at` on; they stay within one stride."""
         row = at % BLOCK if self.encodes else at
         where = self._where[layer]
-        for array, x in zip(self.dense.arrays, (k, v), strict=True):
-            if isinstance(where, Span):
-                end = where.first + self.shape[1] * where.stride
-                home = array[where.first : end].view(self.shape[1], where.stride * BLOCK, -1)
+        if isinstance(where, Span):
+            for home, x in zip(self._home(layer, where), (k, v), strict=True):
                 home[:, row : row + len(x)] = x.transpose(0, 1)
-            else:
-                rows = torch.arange(row, row + len(x))
-                array[self._tables[layer][:, rows // BLOCK], rows % BLOCK] = x.transpose(0, 1).to(array.dtype)
+            return
+        rows = torch.arange(row, row + len(k))
+        for array, x in zip(self.dense.arrays, (k, v), strict=True):
+            array[self._tables[layer][:, rows // BLOCK], rows % BLOCK] = x.transpose(0, 1).to(array.dtype)
+
+    def _home(self, layer: int, where: Span) -> tuple[Tensor, ...]:
+        """Keys and values [Hkv, rows, d] of a layer whose blocks lie regularly, as they lie."""
+        if layer not in self._homes:
+            end = where.first + self.shape[1] * where.stride
+            rows = self.shape[1], where.stride * BLOCK, -1
+            self._homes[layer] = tuple(array[where.first : end].view(rows) for array in self.dense.arrays)
+        return self._homes[layer]
 
     def segments(self, layer: int, upto: int) -> list[Segment]:
         """What the token number `upto` - 1 sees of this tail, itself included."""

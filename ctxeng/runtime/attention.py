@@ -16,6 +16,13 @@ from ctxeng_kernels.attend import attend
 from ctxeng_kernels.segment import Segment
 
 
+class CacheShape(Protocol):
+    """What attention has to know of a model: KV heads, and each layer's sliding window."""
+
+    kv_heads: int
+    windows: tuple[int | None, ...]
+
+
 class Watcher(Protocol):
     """What a policy does beside attention: choose what is read, look at queries. Never changes a cache."""
 
@@ -35,7 +42,7 @@ class Span:
     sequence: Sequence
     start: int
     count: int
-    rotation: Rotation
+    rotation: Rotation | None
     watcher: Watcher | None = None
 
 
@@ -52,6 +59,7 @@ class CachedAttention:
         found = []
         for span in self.spans:
             first = span.sequence.position
+            assert span.rotation is not None
             found.append(span.rotation.at(torch.arange(first, first + span.count)))
         self._cos = torch.cat([cos for cos, _ in found]) if len(found) > 1 else found[0][0]
         self._sin = torch.cat([sin for _, sin in found]) if len(found) > 1 else found[0][1]
@@ -63,30 +71,7 @@ class CachedAttention:
         out = []
         for span in self.spans:
             rows = slice(span.start, span.start + span.count)
-            out.append(self._span(layer, span, q[rows], k[rows], v[rows]))
-        return out[0] if len(out) == 1 else torch.cat(out)
-
-    def _span(self, layer: int, span: Span, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        tail = span.sequence.tail
-        assert tail is not None, "reserve room before a pass"
-        out = []
-        for first, last in tail.strides(span.count):
-            tail.write(layer, tail.length + first, k[first:last], v[first:last])
-            segments = span.sequence.segments(layer, tail.length + last)
-            queries = q[first:last].transpose(0, 1)
-            if span.watcher is not None:
-                segments = span.watcher.select(layer, queries, segments)
-            o, lse = attend(
-                queries,
-                segments,
-                self.config.kv_heads,
-                at=tail.start + tail.length + first,
-                window=self.config.windows[layer],
-            )
-            if span.watcher is not None:
-                span.watcher.seen(layer, queries, segments, lse)
-            tail.settle(layer, tail.length + last)
-            out.append(o.transpose(0, 1).reshape(last - first, -1))
+            out.append(answer(self.config, layer, span, q[rows], k[rows], v[rows]))
         return out[0] if len(out) == 1 else torch.cat(out)
 
     @staticmethod
@@ -94,3 +79,25 @@ class CachedAttention:
         """The first `count` rows of a span count from now on; those behind them will be overwritten."""
         assert span.sequence.tail is not None
         span.sequence.tail.length += count
+
+
+def answer(
+    config: ModelConfig | CacheShape, layer: int, span: Span, q: Tensor, k: Tensor, v: Tensor
+) -> Tensor:
+    """Write a span's rows and attend: q [T, heads, d], k and v [T, kv_heads, d], rotated -> [T, heads * d]."""
+    tail = span.sequence.tail
+    assert tail is not None, "reserve room before a pass"
+    out = []
+    for first, last in tail.strides(span.count):
+        tail.write(layer, tail.length + first, k[first:last], v[first:last])
+        segments = span.sequence.segments(layer, tail.length + last)
+        queries = q[first:last].transpose(0, 1)
+        if span.watcher is not None:
+            segments = span.watcher.select(layer, queries, segments)
+        at = tail.start + tail.length + first
+        o, lse = attend(queries, segments, config.kv_heads, at=at, window=config.windows[layer])
+        if span.watcher is not None:
+            span.watcher.seen(layer, queries, segments, lse)
+        tail.settle(layer, tail.length + last)
+        out.append(o.transpose(0, 1).reshape(last - first, -1))
+    return out[0] if len(out) == 1 else torch.cat(out)

@@ -75,7 +75,9 @@ class Report:
     notes: tuple[str, ...] = ()
     drafted: int = 0  # tokens guessed by the drafter
     accepted: int = 0  # of them, those that were right
-    close: int = 0  # choices whose two best logits lay within 1e-4: there another pass shape may choose otherwise
+    close: int = (
+        0  # choices whose two best logits lay within 1e-4: there another pass shape may choose otherwise
+    )
 
 
 @dataclass

@@ -122,4 +122,3 @@ class Session:
     def _idle(self, what: str) -> None:
         if self._kept.busy:
             raise BadInput(f"cannot {what} while this session is generating")
-

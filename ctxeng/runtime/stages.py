@@ -100,7 +100,9 @@ class Reading:
         if missing is None:
             return
         ids = self.parts[missing]
-        sequence = self._root.fork() if self._root is not None else Sequence(self.engine.pools, self.plan.codec)
+        sequence = (
+            self._root.fork() if self._root is not None else Sequence(self.engine.pools, self.plan.codec)
+        )
         try:
             sequence = self._parted(sequence)
             self.engine.room(sequence, len(ids))

@@ -63,11 +63,13 @@ class Segment:
 
     def _regular(self, span: Span, heads: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor | None]:
         end = span.first + heads * span.stride
+        if self.codec == "dense":  # as it lies: nothing is copied
+            rows = heads, span.stride * BLOCK, -1
+            k, v = (array[span.first : end].view(rows)[:, : span.length] for array in self.arrays)
+            return k, v, None
         blocks = -(-span.length // BLOCK)
-        found = (array[span.first : end].unflatten(0, (heads, span.stride)) for array in self.arrays)
-        if self.codec != "dense":
-            found = (array[:, :blocks] for array in found)
-        k, v = decode(self.codec, tuple(found), dtype)
+        codes = (array[span.first : end].unflatten(0, (heads, -1))[:, :blocks] for array in self.arrays)
+        k, v = decode(self.codec, tuple(codes), dtype)
         return k.flatten(1, 2)[:, : span.length], v.flatten(1, 2)[:, : span.length], None
 
     def order(self, rows: int, count: int, live: Tensor | None) -> Tensor | None:

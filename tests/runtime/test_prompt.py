@@ -66,9 +66,7 @@ def test_parts_seen_before_are_not_read_again_in_whatever_order(codec):
         second, report = asked(engine, prompt(tokens(64, 9), documents[::-1], tokens(10)), plan)
         assert (report.cached, report.changed) == (258, 258)
         assert second.logprob == pytest.approx(first.logprob, abs=1e-4)
-        _, report = asked(
-            engine, prompt(tokens(64, 9), [*documents[:2], tokens(20, 7)], tokens(10)), plan
-        )
+        _, report = asked(engine, prompt(tokens(64, 9), [*documents[:2], tokens(20, 7)], tokens(10)), plan)
         assert (report.cached, report.changed) == (194, 194)
 
 

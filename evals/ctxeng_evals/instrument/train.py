@@ -159,7 +159,12 @@ class Trainer:
     def note(self) -> None:
         """A line of the curve."""
         p = self.progress
-        line: dict[str, Any] = {"step": p.step, "seconds": round(p.seconds, 1), "tokens": p.tokens, "length": p.length}
+        line: dict[str, Any] = {
+            "step": p.step,
+            "seconds": round(p.seconds, 1),
+            "tokens": p.tokens,
+            "length": p.length,
+        }
         line |= {"scores": {t: round(s, 3) for t, s in sorted(p.scores.items())}}
         with (self.folder / "curve.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
