@@ -164,7 +164,7 @@ def _ragged_layer(
 
 
 def whole(rows: Tensor) -> Tensor:
-    """[..., n, d] filled up to whole blocks; the last row stands in for those missing, so it widens no range."""
+    """[..., n, d] filled up to whole blocks; the last row stands in for what lacks, widening no range."""
     short = -rows.shape[-2] % BLOCK
     if not short:
         return rows

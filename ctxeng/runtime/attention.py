@@ -19,8 +19,15 @@ from ctxeng_kernels.segment import Segment
 class CacheShape(Protocol):
     """What attention has to know of a model: KV heads, and each layer's sliding window."""
 
-    kv_heads: int
-    windows: tuple[int | None, ...]
+    @property
+    def kv_heads(self) -> int:
+        """Heads of keys and values."""
+        ...
+
+    @property
+    def windows(self) -> tuple[int | None, ...]:
+        """Tokens that each layer sees, itself included; None: all."""
+        ...
 
 
 class Watcher(Protocol):
@@ -84,7 +91,7 @@ class CachedAttention:
 def answer(
     config: ModelConfig | CacheShape, layer: int, span: Span, q: Tensor, k: Tensor, v: Tensor
 ) -> Tensor:
-    """Write a span's rows and attend: q [T, heads, d], k and v [T, kv_heads, d], rotated -> [T, heads * d]."""
+    """Write rows and attend: q [T, heads, d], k and v [T, kv_heads, d], all rotated -> [T, heads * d]."""
     tail = span.sequence.tail
     assert tail is not None, "reserve room before a pass"
     out = []

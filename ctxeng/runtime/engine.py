@@ -196,7 +196,8 @@ class Engine:
         self._runs = [run for run in self._runs if not run.ended]
 
     def _pass(self, runs: list[Run]) -> None:
-        spans, ids = [], []
+        spans: list[Span] = []
+        ids: list[int] = []
         for run in runs:
             try:
                 sequence, tokens = run.next_rows(self.chunk)

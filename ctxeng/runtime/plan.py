@@ -1,13 +1,12 @@
-"""How one request's cache is kept: the codec of full blocks, the policy that thins them, and what is reused."""
+"""How one request's cache is kept: the codec of full blocks, the policy that thins them, what is reused."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ctxeng_kernels.pack import CODECS, Codec
-
 from ctxeng.errors import BadInput, UnknownName
 from ctxeng.kv.policy import Policy
+from ctxeng_kernels.pack import CODECS, Codec
 
 
 @dataclass(frozen=True)
@@ -15,8 +14,8 @@ class CachePlan:
     """How one request's cache is kept.
 
     `codec`: dense, int8 or int4. `policy`: a published method, or None. `reuse`: look in the stores, and put
-    there what was read. `moved`: a parallel part read behind another head serves too, at its new place; that is
-    an approximation, and the report says so. `temperature` and `scale` are those of attention to parallel
+    there what was read. `moved`: a parallel part read behind another head serves too, at its new place; that
+    is an approximation, and the report says so. `temperature` and `scale` are those of attention to parallel
     parts (APE, Yang et al. 2025, section 3.3). Raises UnknownName or BadInput.
     """
 

@@ -125,7 +125,7 @@ class Rotation:
         return cls(torch.cat((cos, cos), -1), torch.cat((-sin, sin), -1), frequencies)
 
     def turn(self, shift: int) -> tuple[Tensor, Tensor]:
-        """Cos and sin [dim] that carry a rotated query `shift` positions back; without the scaling's factor."""
+        """Cos and sin [dim] that turn a rotated query `shift` places back, without the scaling's factor."""
         angles = -shift * self.frequencies
         cos, sin = angles.cos(), angles.sin()
         return torch.cat((cos, cos)), torch.cat((-sin, sin))

@@ -6,19 +6,19 @@ import itertools
 from typing import TYPE_CHECKING
 
 import torch
-from ctxeng_kernels.pack import BLOCK
 from torch import Tensor
 
 from ctxeng.errors import BadInput, BadReply
 from ctxeng.kv.policy import Watch
 from ctxeng.kv.sequence import Sequence
-from ctxeng.runtime.kept import Kept
 from ctxeng.runtime.attention import CachedAttention, Span
 from ctxeng.runtime.job import Ended, Generate, Handle, Report, Token
+from ctxeng.runtime.kept import Kept
 from ctxeng.runtime.plan import CachePlan
 from ctxeng.runtime.prompt import Prompt
 from ctxeng.runtime.sampling import adjusted, draw
 from ctxeng.runtime.stages import Reading
+from ctxeng_kernels.pack import BLOCK
 
 if TYPE_CHECKING:
     from ctxeng.runtime.engine import Engine
@@ -157,7 +157,7 @@ class Run:
         return list(itertools.takewhile(lambda token: 0 <= token < vocabulary, guesses))
 
     def passed(self, span: Span, logits: Tensor) -> None:
-        """A pass is over: its rows count; `logits` [choices, vocab] are there where a token is to be chosen."""
+        """A pass is over: its rows count; `logits` [choices, vocab] where a token is to be chosen."""
         if self.ended:
             return
         CachedAttention.commit(span, span.count - len(self.guesses))

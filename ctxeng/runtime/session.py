@@ -59,21 +59,21 @@ class Session:
         return self.generate(prompt, Generate(max_tokens=0)).result()[1]
 
     def fork(self) -> Session:
-        """A second session that goes on from here; what both have in common is held once. Raises CacheFull."""
+        """A second session that goes on from here; what both share is held once. Raises CacheFull."""
         self._idle("fork")
         child = Session(self.engine, self.plan, self._kept.tokens)
-        child._kept.cache = self.engine.call(self._kept.cache.fork)  # noqa: SLF001 - our own
+        child._kept.cache = self.engine.call(self._kept.cache.fork)
         return child
 
     def crop(self, length: int) -> None:
-        """Forget all tokens from number `length` on. Raises BadInput where they cannot be forgotten singly."""
+        """Forget all tokens from number `length` on. Raises BadInput where they cannot be taken apart."""
         self._idle("crop")
         kept = self._kept
         if not 0 <= length <= len(kept.tokens):
             raise BadInput(f"cannot crop to {length} tokens: there are {len(kept.tokens)}")
         if not kept.cache.plain and length < kept.cache.sealed_tokens:
             raise BadInput(
-                f"cannot crop to {length}: tokens before {kept.cache.sealed_tokens} were thinned by a policy, "
+                f"cannot crop to {length}: tokens before {kept.cache.sealed_tokens} were thinned, "
                 "or stand side by side; begin a new session"
             )
         self.engine.call(lambda: kept.cache.crop(length))
@@ -98,7 +98,7 @@ class Session:
 
     @classmethod
     def open(cls, engine: Engine, path: str | Path, plan: CachePlan | None = None) -> Session:
-        """A saved session, with the same model. Raises BadInput for a file that is none, or of another model."""
+        """A saved session, with the same model. Raises BadInput for any other file."""
         try:
             facts = json.loads(Path(path).read_text(encoding="utf-8"))
             tokens = [int(token) for token in facts["tokens"]]

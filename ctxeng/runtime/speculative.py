@@ -1,7 +1,7 @@
 """Drafts: guesses of the next tokens that one pass checks together (Leviathan et al. 2023).
 
-A guess counts as certain: a token drawn from the model's own distribution either equals it or replaces it, which
-leaves every distribution as it was, for any drafter (their section 2.3 with a draft distribution of one point).
+A guess counts as certain: a token drawn from the model's own distribution either equals it or replaces it.
+That leaves every distribution as it was, for any drafter (their section 2.3, with a draft of one point).
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class PromptLookup:
 
 @dataclass(frozen=True)
 class SelectedCache:
-    """The model itself, reading only what a selecting policy chooses (TriForce, Sun et al. 2024, section 4.1).
+    """The model itself, reading only what a selecting policy chooses (TriForce, Sun et al. 2024, 4.1).
 
     Raises BadInput for a policy that gives rows up.
     """

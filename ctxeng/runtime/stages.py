@@ -30,7 +30,7 @@ class Stage:
 
 
 class Reading:
-    """Reads a prompt with parallel parts, one stage at a time; `placed` is what the generation then stands on.
+    """Reads a prompt with parallel parts, stage by stage; `take` gives what the generation then stands on.
 
     Whatever it holds is given back by `release`, also in the middle.
     """

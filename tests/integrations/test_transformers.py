@@ -3,7 +3,6 @@
 import pytest
 import torch
 import transformers
-from ctxeng_integrations.transformers import CtxengCache, attach
 
 from ctxeng.errors import BadInput
 from ctxeng.runtime.build import build
@@ -11,6 +10,7 @@ from ctxeng.runtime.config import parse_config
 from ctxeng.runtime.engine import Engine
 from ctxeng.runtime.job import Generate
 from ctxeng.runtime.plan import CachePlan
+from ctxeng_integrations.transformers import CtxengCache, attach
 
 SHAPE = {
     "vocab_size": 131,

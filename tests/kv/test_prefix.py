@@ -3,12 +3,12 @@
 import pytest
 import torch
 from safetensors.torch import save_file
-from tiny_model import greedy, tiny, tokens
 
 from ctxeng.kv.prefix import PrefixStore, chain
 from ctxeng.runtime.engine import Engine
 from ctxeng.runtime.job import Generate
 from ctxeng.runtime.plan import CachePlan
+from tiny_model import greedy, tiny, tokens
 
 MEMORY = 1 << 24
 

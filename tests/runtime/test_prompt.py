@@ -5,13 +5,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_model import logits, tiny, tokens
 
 from ctxeng.errors import BadInput
+from ctxeng.kv.piece import Placed
+from ctxeng.kv.sequence import Sequence
+from ctxeng.runtime.attention import CachedAttention, Span
 from ctxeng.runtime.engine import Engine
 from ctxeng.runtime.job import Generate
 from ctxeng.runtime.plan import CachePlan
 from ctxeng.runtime.prompt import Part, Prompt
+from tiny_model import logits, tiny, tokens
 
 MEMORY = 1 << 24
 DECODER = tiny()
@@ -107,10 +110,6 @@ def test_moving_a_part_that_sees_nothing_before_it_is_exact():
         asked(engine, prompt([], documents, rest))
         found = engine.call(lambda: next(iter(engine.pieces._pieces.values())))
         placed = engine.rotation(500)
-        from ctxeng.kv.piece import Placed
-        from ctxeng.kv.sequence import Sequence
-        from ctxeng.runtime.attention import CachedAttention, Span
-
         with torch.inference_mode():
             far = Sequence(engine.pools)
             far.place(Placed(found.share(), 300, placed.turn(300)))
@@ -137,7 +136,12 @@ def test_a_head_that_is_cancelled_in_the_middle_gives_everything_back():
         ((Part("chunk", (1,), parallel=True),), "no parallel part"),
         ((), "at least one token"),
         (
-            (Part("a", (1,), True), Part("b", (2,)), Part("c", (3,), True), Part("d", (4,))),
+            (
+                Part("a", (1,), parallel=True),
+                Part("b", (2,)),
+                Part("c", (3,), parallel=True),
+                Part("d", (4,)),
+            ),
             "behind one another",
         ),
     ],

@@ -4,7 +4,6 @@ import random
 
 import pytest
 from scipy.stats import chisquare
-from tiny_model import tiny, tokens
 
 from ctxeng.errors import BadInput, ModelError
 from ctxeng.kv.evict import Evict
@@ -13,6 +12,7 @@ from ctxeng.runtime.job import Generate
 from ctxeng.runtime.plan import CachePlan
 from ctxeng.runtime.sampling import Sampling
 from ctxeng.runtime.speculative import PromptLookup, SelectedCache
+from tiny_model import tiny, tokens
 
 MEMORY = 1 << 24
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from ctxeng_kernels.pack import Codec
 from torch import Tensor
 
 from ctxeng.kv.pool import Budget
@@ -17,6 +16,7 @@ from ctxeng.kv.sequence import Pools, Sequence, Shape
 from ctxeng.runtime.build import build, names
 from ctxeng.runtime.config import ModelConfig, parse_config
 from ctxeng.runtime.decoder import Decoder
+from ctxeng_kernels.pack import Codec
 
 TINY: Mapping[str, Any] = {
     "model_type": "llama",
