@@ -24,6 +24,11 @@ class Tokenizer(Protocol):
         """A name that changes when the ids of any text may."""
         ...
 
+    @property
+    def special(self) -> tuple[str, ...]:
+        """Special tokens as they are written out."""
+        ...
+
     def encode(self, text: str) -> list[int]:
         """Ids of the text; special tokens written out in it are read as text."""
         ...
@@ -105,6 +110,12 @@ class HfTokenizer:
         import hashlib  # noqa: PLC0415 - seldom needed
 
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
+
+    @cached_property
+    def special(self) -> tuple[str, ...]:
+        """Special tokens as they are written out."""
+        added = self._kept["tokenizer"].get_added_tokens_decoder().values()
+        return tuple(token.content for token in added if token.special)
 
     @property
     def size(self) -> int:
