@@ -100,7 +100,7 @@ def _hermes(text: str) -> Iterator[tuple[int, int, dict[str, Any]]]:
 
 def _llama3(text: str) -> Iterator[tuple[int, int, dict[str, Any]]]:
     tag = text.find("<|python_tag|>")
-    start = tag if tag >= 0 else 0
+    start = max(tag, 0)
     at = start + (len("<|python_tag|>") if tag >= 0 else 0)
     if tag < 0 and not text.lstrip().startswith("{"):
         return

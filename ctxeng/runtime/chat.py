@@ -1,7 +1,7 @@
 """Chat templates: messages and tools as pieces of text with glue between them, each to be tokenised apart.
 
-A template is a program that came with the weights: it runs sandboxed, sees no object of ours, and what it makes of
-somebody's words can never turn them into special tokens.
+A template is a program that came with the weights: it runs sandboxed, sees no object of ours, and whatever it
+makes of somebody's words, they never turn into special tokens.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Rendered:
 
 @dataclass(frozen=True)
 class ChatTemplate:
-    """A Jinja2 chat template as Hugging Face ships them. `default`: the folder had none, and ChatML is used."""
+    """A Jinja2 chat template as Hugging Face ships them. `default`: the folder had none; ChatML is used."""
 
     text: str = CHATML
     bos: str = ""

@@ -34,9 +34,9 @@ class Int8:
 
 @dataclass(frozen=True)
 class Int4:
-    """Codes of two weights a byte [out, in / 2], a scale and a middle for each 128 inputs [out, groups].
+    """Codes of two weights a byte [out, groups, 64], a scale and a middle for each 128 inputs [out, groups].
 
-    The lower half of the inputs (filled up to whole groups) stands in the low bits.
+    The first half of a group stands in the low bits; a last group that is short is filled with zeros.
     """
 
     codes: Tensor
@@ -52,7 +52,7 @@ class Int4:
         return out if self.bias is None else out + self.bias
 
     def _whole(self, codes: Tensor, scales: Tensor, middles: Tensor, dtype: torch.dtype) -> Tensor:
-        numbers = torch.cat((codes & 15, codes >> 4), -1).to(dtype).unflatten(-1, (-1, GROUP)) - 7.5
+        numbers = torch.cat((codes & 15, codes >> 4), -1).to(dtype) - 7.5
         grouped = numbers * scales.to(dtype).unsqueeze(-1) + middles.to(dtype).unsqueeze(-1)
         return grouped.flatten(1)[:, : self.inputs]
 
@@ -72,12 +72,11 @@ def pack_int8(weight: Tensor, bias: Tensor | None = None) -> Int8:
 def pack_int4(weight: Tensor, bias: Tensor | None = None) -> Int4:
     """The matrix [out, in] rounded to 16 steps over the range of each 128 inputs."""
     inputs = weight.shape[1]
-    short = -inputs % (2 * GROUP)
-    wide = functional.pad(weight.float(), (0, short)).unflatten(1, (-1, GROUP))
+    wide = functional.pad(weight.float(), (0, -inputs % GROUP)).unflatten(1, (-1, GROUP))
     low, high = wide.amin(-1), wide.amax(-1)
     scales, middles = ((high - low) / 15).clamp(min=6e-5).half(), ((high + low) / 2).half()
     codes = (wide - middles.float().unsqueeze(-1)) / scales.float().unsqueeze(-1) + 7.5
-    lower, upper = codes.round().clamp(0, 15).to(torch.uint8).flatten(1).chunk(2, 1)
+    lower, upper = codes.round().clamp(0, 15).to(torch.uint8).chunk(2, -1)
     return Int4(lower | (upper << 4), scales, middles, inputs, bias)
 
 

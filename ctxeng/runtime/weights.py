@@ -1,4 +1,4 @@
-"""Weights from a folder of Hugging Face safetensors: memory-mapped, checked by name and shape, packed if asked."""
+"""Weights from a folder of safetensors: memory-mapped, checked by name and shape, packed where asked."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def files(folder: Path) -> list[Path]:
 def fingerprint(folder: Path) -> str:
     """A hash of config.json and, of each weight file, its header, its size and bytes from 64 places.
 
-    Not of every byte: a start would take a minute a model. A file changed between those places keeps its name.
+    Not of every byte: a start would take a minute a model. A change between those places goes unseen.
     """
     total = hashlib.sha256((folder / "config.json").read_bytes())
     for path in files(folder):

@@ -91,7 +91,7 @@ class CtxengCache(Cache):  # type: ignore[misc]  # transformers is not followed 
         ]
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """From q [B, heads, T, d], k, v [B, kv_heads, T, d]: [B, T, heads, d]. The last layer ends the pass."""
+        """Of q [B, heads, T, d], k, v [B, kv_heads, T, d]: [B, T, heads, d]. The last layer ends a pass."""
         if layer == 0:
             self.begin(len(q), q.shape[2])
         out = [

@@ -14,6 +14,7 @@ from ctxeng.runtime.chat import CHATML, ChatTemplate, encode
 from ctxeng.runtime.tokenizer import HfTokenizer
 
 SPECIAL = ("<|im_start|>", "<|im_end|>", "[INST]", "[/INST]", "</s>")
+# ruff: noqa: E501 - templates are one line a line
 LLAMA = """{{- bos_token }}{%- for message in messages -%}
 {{- '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' + message['content'] | trim + '<|eot_id|>' -}}
 {%- endfor -%}{%- if add_generation_prompt -%}{{- '<|start_header_id|>assistant<|end_header_id|>\\n\\n' -}}{%- endif -%}"""
@@ -59,8 +60,7 @@ def told(template, messages, **more):
         (CHATML, "<|im_start|>user\nHi there<|im_end|>\n<|im_start|>assistant\n"),
         (
             LLAMA,
-            "<s><|start_header_id|>user<|end_header_id|>\n\nHi there<|eot_id|>"
-            "<|start_header_id|>assistant<|end_header_id|>\n\n",
+            "<s><|start_header_id|>user<|end_header_id|>\n\nHi there<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n",
         ),
         (MISTRAL, "<s>[INST] Hi there [/INST]"),
     ],

@@ -5,7 +5,6 @@ import json
 import pytest
 import torch
 import transformers
-from tiny_model import logits
 
 from ctxeng.errors import BadInput, UnknownName
 from ctxeng.kv.pool import Budget
@@ -15,6 +14,7 @@ from ctxeng.runtime.build import build
 from ctxeng.runtime.config import parse_config, read_config
 from ctxeng.runtime.rope import Rotation
 from ctxeng.runtime.weights import load
+from tiny_model import logits
 
 SHAPE = {
     "vocab_size": 131,

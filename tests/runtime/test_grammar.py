@@ -5,7 +5,6 @@ import re
 
 import jsonschema
 import pytest
-from tiny_model import tiny, tokens
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from ctxeng.errors import BadInput
@@ -15,6 +14,7 @@ from ctxeng.runtime.job import Generate
 from ctxeng.runtime.plan import CachePlan
 from ctxeng.runtime.sampling import Sampling
 from ctxeng.runtime.tokenizer import ByteTokenizer, HfTokenizer
+from tiny_model import tiny, tokens
 
 BYTES = ByteTokenizer()
 STOP = 257
