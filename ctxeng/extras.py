@@ -30,6 +30,10 @@ EXTRAS = {
     "sklearn": "train",
     "mcp": "mcp",
     "httpx": "openapi",
+    "safetensors": "local",
+    "tokenizers": "local",
+    "llguidance": "local",
+    "gguf": "local",
 }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +13,11 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic import ValidationError
 
 from ctxeng.assemble import Assembler
-from ctxeng.errors import BadSettings, MissingKey, UnknownName
+from ctxeng.errors import BadSettings, UnknownName
 from ctxeng.extras import installed, needs
 from ctxeng.judge import judge_named
 from ctxeng.learn import Learning
-from ctxeng.models.roles import Fallback, RoleModels
+from ctxeng.models.roles import RoleModels
 from ctxeng.playbook.learners.ace import AceLearner
 from ctxeng.playbook.learners.onbox import OnboxReflector
 from ctxeng.playbook.pick import EntryPicker
@@ -30,10 +29,11 @@ from ctxeng.protocols import Learner, Model, Observer, Runner, Source
 from ctxeng.record import RecentTurns, TurnLog, Turns
 from ctxeng.retrieval.embed import Embedder, TextEncoder
 from ctxeng.retrieval.hybrid import Hybrid
-from ctxeng.settings_checks import SOURCES, budget_of, check, flattened
+from ctxeng.settings_checks import SOURCES, budget_of, check
 from ctxeng.settings_chunks import LazyCorpus, chunk_source, lazy_corpus, retrieval_steps, statements
+from ctxeng.settings_local import Boxes
 from ctxeng.settings_memory import MemoryKit
-from ctxeng.settings_models import build_model
+from ctxeng.settings_models import Makers
 from ctxeng.settings_preferences import preference_learner, user_preferences
 from ctxeng.settings_schema import ModelSettings, Settings
 from ctxeng.settings_tools import ToolKit
@@ -46,8 +46,6 @@ from ctxeng.turn import Tool
 
 if TYPE_CHECKING:
     from ctxeng.orchestrator import Orchestrator
-
-logger = logging.getLogger(__name__)
 
 
 def read(path: Path) -> Settings:
@@ -238,7 +236,7 @@ class App:
         # a turn that waits for approval, or for a restart, needs its bodies on disk as well
         kept = SetAside(self.path.parent / ".ctxeng" / "bodies") if self.checkpointer is not None else None
         bodies = Bodies(kept)
-        closing = [self.toolkit.close, self.memory.close]
+        closing = [self.toolkit.close, self.memory.close, self.boxes.close]
         if self.preferences is not None:
             closing.append(self.preferences.books.close)
         return Orchestrator(
@@ -254,19 +252,13 @@ class App:
 
     def _model(self, given: ModelSettings) -> Model:
         """The model, or those of it and its fallbacks whose keys are here."""
-        models: list[Model] = []
-        missing: list[str] = []
-        for each in flattened(given):
-            key = os.environ.get(each.key_env) if each.key_env else None
-            if each.key_env and not key:
-                missing.append(f"model {each.id}: the environment variable {each.key_env} is not set")
-            else:
-                models.append(build_model(each, self.path.parent, self.encoder, key))
-        if not models:
-            raise MissingKey("; ".join(missing))
-        for sentence in missing:
-            logger.warning("%s; %s answers instead", sentence, models[0].name)
-        return models[0] if len(models) == 1 else Fallback(models)
+        makers = Makers(self.path.parent, self.encoder, self.boxes)
+        return makers.reachable(given, os.environ)
+
+    @cached_property
+    def boxes(self) -> Boxes:
+        """Models on this machine that are open."""
+        return Boxes()
 
     @property
     def local_encoder(self) -> TextEncoder | None:

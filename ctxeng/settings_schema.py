@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_
 from ctxeng.errors import BadInput
 from ctxeng.playbook.entry import Entry
 from ctxeng.protocols import ModelRole
+from ctxeng.settings_local import LocalSettings
 from ctxeng.settings_memory_schema import MemorySettings
 from ctxeng.settings_tool_schema import ToolSource
 from ctxeng.settings_types import Names, SourceSettings, Tokens
@@ -27,7 +28,7 @@ def _models(value: Any) -> Any:
 
 
 class ModelSettings(Value):
-    """A model: `onbox`, `cassette:<file>`, or any litellm id, with what reaching it needs.
+    """A model: `onbox`, `local:<folder>`, `cassette:<file>`, or any litellm id, with what reaching it needs.
 
     `onbox:hashing` is onbox on hashed words instead of an encoder's weights: weaker, and needs no torch.
     """
@@ -40,6 +41,7 @@ class ModelSettings(Value):
     timeout: float = Field(default=60.0, gt=0)
     retries: int = Field(default=3, ge=0)
     cassette: str | None = None
+    local: LocalSettings = LocalSettings()
 
 
 OneModel = Annotated[ModelSettings, BeforeValidator(_model)]

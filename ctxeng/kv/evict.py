@@ -1,4 +1,4 @@
-"""Eviction: score the rows when the prompt is read, divide the budget, keep the best; bytes are really freed."""
+"""Eviction: score the rows when the prompt is read, divide the budget, keep the best, free the rest."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Evict:
     def __post_init__(self) -> None:
         if self.budget <= 0 or (self.budget >= 1 and self.budget < self.sinks + self.recent + 1):
             raise BadInput(
-                f"a budget of {self.budget:g} rows must exceed {self.sinks} sinks and {self.recent} recent rows"
+                f"a budget of {self.budget:g} rows must exceed the {self.sinks} first and {self.recent} last"
             )
 
     @property
@@ -71,7 +71,7 @@ class Evict:
 
 
 def _best(row: Tensor, count: int) -> Tensor:
-    """Places of the `count` highest scores, rising; never a place that is no row; the earlier of two equals."""
+    """Places of the `count` highest scores, rising; never one that is no row; the earlier of two equals."""
     count = min(count, int((row > -torch.inf).sum()))
     return row.argsort(descending=True, stable=True)[:count].sort().values
 
@@ -106,7 +106,7 @@ class Evicting:
             self._columns[layer] = sums
 
     def settle(self, sequence: Sequence, pools: Pools) -> None:
-        """Thin the cache: once when the prompt is read, again after `every` tokens where that is asked for."""
+        """Thin the cache: once when the prompt is read, and again after `every` tokens where asked for."""
         grown = sequence.length - self._settled
         if self._settled and (not self.policy.every or grown < self.policy.every):
             return

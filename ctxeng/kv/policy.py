@@ -24,7 +24,7 @@ class Watch(Protocol):
         ...
 
     def settle(self, sequence: Sequence, pools: Pools) -> None:
-        """The prompt is in the cache whole, or a pass of generation is over: thin it, if that is the policy."""
+        """The prompt is in the cache, or a pass of generation is over: thin it, if that is the policy."""
         ...
 
 
@@ -66,7 +66,7 @@ class Evidence:
     @property
     def tokens(self) -> int:
         """Rows of the longest head."""
-        return self.keys.shape[1]
+        return int(self.keys.shape[1])
 
 
 class Scorer(Protocol):

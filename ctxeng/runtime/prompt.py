@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -33,7 +34,7 @@ class Prompt:
     def __post_init__(self) -> None:
         if not self.rest:
             raise BadInput("a prompt ends with at least one token that is no parallel part")
-        turns = sum(a.parallel != b.parallel for a, b in zip(self.parts, self.parts[1:], strict=False))
+        turns = sum(a.parallel != b.parallel for a, b in itertools.pairwise(self.parts))
         if turns > 1 + (not self.parts[0].parallel):
             raise BadInput("parallel parts of a prompt stand behind one another, with nothing between them")
 

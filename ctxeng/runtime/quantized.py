@@ -47,8 +47,8 @@ class Int4:
 
     def __call__(self, x: Tensor) -> Tensor:
         """The map x [T, in] -> [T, out]."""
-        tiles = zip(*(t.split(TILE) for t in (self.codes, self.scales, self.middles)), strict=True)
-        out = torch.cat([functional.linear(x, self._whole(*tile, x.dtype)) for tile in tiles], -1)
+        tiles = zip(self.codes.split(TILE), self.scales.split(TILE), self.middles.split(TILE), strict=True)
+        out = torch.cat([functional.linear(x, self._whole(c, s, m, x.dtype)) for c, s, m in tiles], -1)
         return out if self.bias is None else out + self.bias
 
     def _whole(self, codes: Tensor, scales: Tensor, middles: Tensor, dtype: torch.dtype) -> Tensor:
