@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -76,11 +77,29 @@ def _best(row: Tensor, count: int) -> Tensor:
     return row.argsort(descending=True, stable=True)[:count].sort().values
 
 
+class Choosing(Protocol):
+    """A policy that keeps some rows of each head."""
+
+    @property
+    def scorer(self) -> Scorer:
+        """What has to be kept of queries and attention."""
+        ...
+
+    @property
+    def every(self) -> int:
+        """Thin again after so many tokens; 0: once."""
+        ...
+
+    def choose(self, evidence: list[Evidence]) -> list[list[Tensor]]:
+        """Row numbers to keep, rising, by layer and head."""
+        ...
+
+
 @dataclass
 class Evicting:
     """One eviction at work: the last queries, and attention sums where they are asked for."""
 
-    policy: Evict
+    policy: Choosing
     shape: Shape
     _queries: dict[int, Tensor] = field(default_factory=dict)
     _columns: dict[int, Tensor] = field(default_factory=dict)
@@ -93,7 +112,7 @@ class Evicting:
 
     def seen(self, layer: int, q: Tensor, segments: list[Segment], lse: Tensor) -> None:
         """Keep the last queries; add up what each row was given."""
-        rows = self.policy.scorer.rows or 0
+        rows = self.policy.scorer.rows
         if rows:
             before = self._queries.get(layer)
             joined = q if before is None else torch.cat((before, q), 1)
@@ -110,6 +129,8 @@ class Evicting:
         grown = sequence.length - self._settled
         if self._settled and (not self.policy.every or grown < self.policy.every):
             return
+        if any(p.turn is not None or p.parallel for p in sequence.placed):
+            raise BadInput("a policy that drops rows needs a plain sequence: no parallel or moved parts")
         evidence = [self._evidence(layer, sequence) for layer in range(self.shape.layers)]
         keep = self.policy.choose(evidence)
         rows = [

@@ -72,8 +72,15 @@ class Evidence:
 class Scorer(Protocol):
     """How much each row is worth."""
 
-    rows: int | None
-    columns: bool
+    @property
+    def rows(self) -> int:
+        """Queries at the prompt's end it has to see."""
+        ...
+
+    @property
+    def columns(self) -> bool:
+        """Whether it needs the attention that rows got from every query."""
+        ...
 
     def score(self, evidence: Evidence) -> Tensor:
         """[Hkv, n]: higher is kept sooner."""

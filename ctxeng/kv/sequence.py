@@ -194,10 +194,16 @@ class Sequence:
         assert self.tail is None, "pieces come before the tail"
         self.placed = (*self.placed, placed)
 
-    def replace(self, piece: Piece) -> None:
-        """Let one piece stand for all there is, as a policy decided; what it replaces is released."""
+    def dense(self, layer: int) -> tuple[Tensor, Tensor]:
+        """All keys and values [Hkv, n, d] of a plain sequence's layer, in order."""
+        shape = self.pools.shape
+        parts = [segment.rows(shape.kv_heads, shape.dtype)[:2] for segment, _ in self.numbered(layer)]
+        return torch.cat([k for k, _ in parts], 1), torch.cat([v for _, v in parts], 1)
+
+    def replace(self, *pieces: Piece) -> None:
+        """Let these pieces stand for all there is, as a policy decided; what they replace is released."""
         old, tail = self.placed, self.tail
-        self.placed, self.tail = (Placed(piece),), None
+        self.placed, self.tail = tuple(Placed(piece) for piece in pieces), None
         for p in old:
             p.piece.release()
         if tail is not None:
