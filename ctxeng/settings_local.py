@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, JsonValue, WithJsonSchema
 
 from ctxeng.errors import MissingExtra
 from ctxeng.extras import installed
-from ctxeng.protocols import Model
 from ctxeng.settings_types import Tokens
 from ctxeng.turn import Value
 
 if TYPE_CHECKING:
     from ctxeng.runtime.box import Box
+    from ctxeng.runtime.local import LocalModel
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?)?B?", re.IGNORECASE)
 
@@ -48,7 +48,8 @@ class LocalSettings(Value):
     """How a local model runs. `memory` caps its cache; `store` keeps read prefixes for the next start.
 
     `documents: parallel` reads each document once and serves it in any order, which their order then cannot
-    tell the model; `moved` lets one serve behind another beginning too, as an approximation.
+    tell the model; `moved` lets one serve behind another beginning too, as an approximation. `method` is a
+    published way to thin the cache: `snapkv`, or `{name: snapkv, budget: 0.5}`.
     """
 
     memory: Bytes = 1 << 30
@@ -61,6 +62,7 @@ class LocalSettings(Value):
     moved: bool = False
     ape: ApeSettings = ApeSettings()
     draft: Literal["none", "prompt"] = "none"
+    method: dict[str, JsonValue] | str | None = None
     temperature: float = Field(default=0.0, ge=0)
     top_p: float = Field(default=1.0, gt=0, le=1)
     min_p: float = Field(default=0.0, ge=0, le=1)
@@ -72,21 +74,23 @@ class Boxes:
 
     _boxes: dict[tuple[str, str], Box] = field(default_factory=dict)
 
-    def model(self, folder: Path, given: LocalSettings, limit: int) -> Model:
+    def model(self, folder: Path, given: LocalSettings, limit: int) -> LocalModel:
         """The model in that folder. Raises MissingExtra without torch, BadInput where it is no model."""
         for package in ("torch", "safetensors", "tokenizers", "jinja2"):
             if not installed(package):
                 raise MissingExtra("local", package)
-        from ctxeng.runtime.local import LocalModel  # noqa: PLC0415 - torch
+        from ctxeng.kv.methods.names import make  # noqa: PLC0415 - torch
+        from ctxeng.runtime.local import LocalModel  # noqa: PLC0415
         from ctxeng.runtime.plan import CachePlan  # noqa: PLC0415
         from ctxeng.runtime.sampling import Sampling  # noqa: PLC0415
         from ctxeng.runtime.speculative import PromptLookup  # noqa: PLC0415
 
+        named = {"name": given.method} if isinstance(given.method, str) else dict(given.method or {})
+        method = make(str(named.pop("name", "")), named) if given.method else None
+        ape = given.ape
         return LocalModel(
             self._box(folder, given),
-            CachePlan(
-                given.codec, moved=given.moved, temperature=given.ape.temperature, scale=given.ape.scale
-            ),
+            CachePlan(given.codec, method, moved=given.moved, temperature=ape.temperature, scale=ape.scale),
             Sampling(temperature=given.temperature, top_p=given.top_p, min_p=given.min_p),
             PromptLookup() if given.draft == "prompt" else None,
             apart=given.documents == "parallel",

@@ -43,6 +43,7 @@ LAYERS = {
     "ctxeng.runtime": 3,
     "ctxeng.runtime.local": 4,
     "ctxeng.runtime.box": 4,
+    "ctxeng.runtime.server": 4,
     "ctxeng.assemble": 4,
     "ctxeng.render": 4,
     "ctxeng.judge": 4,

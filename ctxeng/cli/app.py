@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from ctxeng.cli import bench, chunks, doctor, evaluate, learn, memory, playbook, run, tools
+from ctxeng.cli import bench, chunks, doctor, evaluate, learn, memory, playbook, run, serve, tools
 from ctxeng.cli.common import complain
 from ctxeng.errors import BadInput, CtxengError
 
@@ -74,6 +74,7 @@ def root(
 
 app.command("run")(run.run)
 app.command("learn")(learn.learn)
+app.command("serve")(serve.serve)
 app.add_typer(playbook.app, name="playbook")
 app.add_typer(chunks.app, name="chunks")
 app.add_typer(tools.app, name="tools")

@@ -20,7 +20,7 @@ from ctxeng.kv.sequence import Pools, Shape
 from ctxeng.kv.sequence import Sequence as Cache
 from ctxeng.runtime.attention import CachedAttention, Span
 from ctxeng.runtime.decoder import Decoder
-from ctxeng.runtime.job import Generate, Handle
+from ctxeng.runtime.job import Generate, Handle, Report, Token
 from ctxeng.runtime.kept import Kept
 from ctxeng.runtime.plan import CachePlan
 from ctxeng.runtime.prompt import Prompt
@@ -75,16 +75,26 @@ class Engine:
         prompt: Prompt | Sequence[int],
         options: Generate | None = None,
         plan: CachePlan | None = None,
+        sink: Callable[[Token | Report | BaseException], None] | None = None,
     ) -> Handle:
         """Begin a generation from these tokens. Raises BadInput; CacheFull comes out of the handle.
 
-        The handle's iterator gives tokens as they come.
+        The handle's iterator gives tokens as they come; a `sink` is called with them instead, on the loop's
+        thread, and must not wait.
         """
-        return self.start(Prompt.of(prompt), options or Generate(), plan or CachePlan())
+        return self.start(Prompt.of(prompt), options or Generate(), plan or CachePlan(), sink=sink)
 
-    def start(self, prompt: Prompt, options: Generate, plan: CachePlan, kept: Kept | None = None) -> Handle:
+    def start(
+        self,
+        prompt: Prompt,
+        options: Generate,
+        plan: CachePlan,
+        kept: Kept | None = None,
+        sink: Callable[[Token | Report | BaseException], None] | None = None,
+    ) -> Handle:
         """The same, on a session's cache where one is given."""
         run = Run(self, prompt, options, plan, kept)
+        run.handle.sink = sink
         self._post(lambda: self._waiting.append(run))
         return run.handle
 

@@ -87,6 +87,9 @@ class Handle:
     _queue: queue.SimpleQueue[Token | Report | BaseException] = field(default_factory=queue.SimpleQueue)
     cancelled: bool = False
     report: Report | None = None
+    sink: Callable[[Token | Report | BaseException], None] | None = (
+        None  # takes the items in the reader's place
+    )
     _failed: BaseException | None = None
 
     def __iter__(self) -> Iterator[Token]:
@@ -127,7 +130,7 @@ class Handle:
 
     def put(self, item: Token | Report) -> None:
         """Hand the reader its next item."""
-        self._queue.put(item)
+        self._hand(item)
 
     def fail(self, error: BaseException) -> None:
         """End it with an error: ours as it is, any other as a ModelError that names it."""
@@ -135,4 +138,10 @@ class Handle:
             named = ModelError(f"the local runtime failed: {type(error).__name__}: {error}")
             named.__cause__ = error
             error = named
-        self._queue.put(error)
+        self._hand(error)
+
+    def _hand(self, item: Token | Report | BaseException) -> None:
+        if self.sink is None:
+            self._queue.put(item)
+        else:
+            self.sink(item)
