@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,12 +18,22 @@ def doctor(
     quick: Annotated[
         bool, typer.Option("--quick", help="Without the self-test, which loads the encoder (seconds).")
     ] = False,
+    plan: Annotated[
+        Path | None, typer.Option(help="A folder of weights: what it will take, before it is loaded.")
+    ] = None,
+    context: Annotated[int, typer.Option(help="With --plan: tokens of prompt and answer.", min=1)] = 8192,
     as_json: JsonFlag = False,
 ) -> None:
     """Say what is installed, which models and backends work, and what works offline.
 
-    Example: [bold]ctxeng doctor[/bold] (exit code 1 where the default model cannot run)
+    Example: [bold]ctxeng doctor[/bold] (exit code 1 where the default model cannot run),
+    [bold]ctxeng doctor --plan ./qwen --context 32768[/bold]
     """
+    if plan is not None:
+        from ctxeng.cli.footprint import show  # noqa: PLC0415 - torch
+
+        show(plan, context, as_json=as_json)
+        return
     from ctxeng.cli.checks import examine, self_test  # noqa: PLC0415 - pydantic
 
     checks = examine()

@@ -12,19 +12,14 @@ from typing import Any, Self, TypeVar
 import torch
 
 from ctxeng.errors import BadInput, CacheFull
-from ctxeng.kv.piece import Piece, Placed
-from ctxeng.kv.pieces import PieceStore
-from ctxeng.kv.pool import Budget
 from ctxeng.kv.prefix import PrefixStore
-from ctxeng.kv.sequence import Pools, Shape
-from ctxeng.kv.sequence import Sequence as Cache
 from ctxeng.runtime.attention import CachedAttention, Span
 from ctxeng.runtime.decoder import Decoder
+from ctxeng.runtime.holdings import Holdings
 from ctxeng.runtime.job import Generate, Handle, Report, Token
 from ctxeng.runtime.kept import Kept
 from ctxeng.runtime.plan import CachePlan
 from ctxeng.runtime.prompt import Prompt
-from ctxeng.runtime.rope import Rotation
 from ctxeng.runtime.run import Run
 from ctxeng.runtime.texts import Detokenizer
 from ctxeng.runtime.tokenizer import Tokenizer
@@ -32,7 +27,7 @@ from ctxeng.runtime.tokenizer import Tokenizer
 T = TypeVar("T")
 
 
-class Engine:
+class Engine(Holdings):
     """Generates with one decoder. `memory` caps the cache in bytes; `chunk` tokens are encoded at once.
 
     Thread-safe. Close it, or use it as a context manager: the loop thread ends, all blocks are given back.
@@ -50,15 +45,8 @@ class Engine:
     ) -> None:
         if chunk < 1 or batch < 1:
             raise BadInput(f"chunk and batch must be 1 or more, not {chunk} and {batch}")
-        shape = decoder.config
-        self.decoder, self.tokenizer = decoder, tokenizer
+        super().__init__(decoder, tokenizer, memory, store)
         self.chunk, self.batch = chunk, batch
-        cache = Shape(shape.layers, shape.kv_heads, shape.head_dim, decoder.embedding.dtype)
-        self.pools = Pools(cache, Budget(memory))
-        self.store = store if store is not None else PrefixStore()
-        self.pieces = PieceStore()
-        self.identity = f"{decoder.fingerprint}|{tokenizer.fingerprint if tokenizer else ''}"
-        self._rotation = Rotation.upto(shape.rope, min(shape.max_positions, 4096))
         self._inbox: deque[Callable[[], None]] = deque()
         self._runs: list[Run] = []
         self._waiting: deque[Run] = deque()
@@ -247,48 +235,6 @@ class Engine:
         self.store.clear()
 
     # -- for runs ---------------------------------------------------------------------------------------
-
-    def key(self, plan: CachePlan, length: int) -> str:
-        """What must agree before blocks of one prompt may serve another."""
-        rope = self.decoder.config.rope
-        frozen = length if rope.by_length and length > rope.trained else 0
-        return f"{self.identity}|{plan.codec}|{self.pools.shape.dtype}|{frozen}"
-
-    def find(self, plan: CachePlan, key: str, ids: Sequence[int]) -> tuple[Placed, ...]:
-        """What the prefix store has of these tokens; the caller holds it."""
-        shape = self.pools.shape
-        return self.store.find(key, ids, self.pools.of(plan.codec), (shape.layers, shape.kv_heads))
-
-    def publish(self, key: str, sequence: Cache, ids: Sequence[int]) -> None:
-        """Let later prompts find the full blocks of this sequence."""
-        if sequence.plain:
-            for first, blocks, pool in sequence.blocks():
-                self.store.put(key, ids[: sequence.length], blocks, pool, first)
-
-    def room(self, sequence: Cache, tokens: int) -> None:
-        """Room for so many more tokens; what is only stored makes way. Raises CacheFull."""
-        self._with_room(lambda: sequence.reserve(tokens))
-
-    def freeze(self, sequence: Cache) -> Piece:
-        """The sequence's tail as a piece. Raises CacheFull."""
-        return self._with_room(sequence.freeze)
-
-    def _with_room(self, work: Callable[[], T]) -> T:
-        while True:
-            try:
-                return work()
-            except CacheFull:
-                if not (self.pieces.shrink() or self.store.shrink()):
-                    raise
-
-    def rotation(self, length: int) -> Rotation:
-        """Cos and sin for positions up to `length`; those of the request alone where they depend on it."""
-        rope = self.decoder.config.rope
-        if rope.by_length and length > rope.trained:
-            return Rotation.upto(rope, length, length)
-        if length > len(self._rotation.cos):
-            self._rotation = Rotation.upto(rope, 2 * length)
-        return self._rotation
 
     def detokenizer(self, stops: Sequence[str]) -> Detokenizer | None:
         """Text out of tokens, where there is a tokenizer. Raises BadInput where stop texts need one."""

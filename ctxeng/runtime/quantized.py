@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-TILE = 1024  # rows that are made whole at a time
+TILE = 1 << 20  # numbers that are made whole at a time: few enough to stay near the processor
 GROUP = 128  # weights that share an int4 scale
+
+Fill = Callable[[int, Tensor], object]
 
 
 @dataclass(frozen=True)
@@ -22,9 +25,11 @@ class Int8:
 
     def __call__(self, x: Tensor) -> Tensor:
         """The map x [T, in] -> [T, out]; the scales are applied to what comes out."""
-        parts = [functional.linear(x, codes.to(x.dtype)) for codes in self.codes.split(TILE)]
-        out = torch.cat(parts, -1) * self.scales.to(x.dtype)
+        out = _by_tiles(x, len(self.codes), self._fill) * self.scales.to(x.dtype)
         return out if self.bias is None else out + self.bias
+
+    def _fill(self, start: int, space: Tensor) -> None:
+        space.copy_(self.codes[start : start + len(space)])
 
     @property
     def nbytes(self) -> int:
@@ -36,7 +41,8 @@ class Int8:
 class Int4:
     """Codes of two weights a byte [out, groups, 64], a scale and a middle for each 128 inputs [out, groups].
 
-    The first half of a group stands in the low bits; a last group that is short is filled with zeros.
+    A weight is (code - 7.5) * scale + middle. The first half of a group stands in the low bits; a last group
+    that is short is filled with zeros.
     """
 
     codes: Tensor
@@ -46,15 +52,20 @@ class Int4:
     bias: Tensor | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
-        """The map x [T, in] -> [T, out]."""
-        tiles = zip(self.codes.split(TILE), self.scales.split(TILE), self.middles.split(TILE), strict=True)
-        out = torch.cat([functional.linear(x, self._whole(c, s, m, x.dtype)) for c, s, m in tiles], -1)
+        """The map x [T, in] -> [T, out]; what all weights of a group share meets the sum of its inputs."""
+        padded = functional.pad(x, (0, -self.inputs % GROUP))
+        shared = self.middles.to(x.dtype) + 0.5 * self.scales.to(x.dtype)
+        out = _by_tiles(padded, len(self.codes), self._fill)
+        out += padded.unflatten(1, (-1, GROUP)).sum(-1) @ shared.T
         return out if self.bias is None else out + self.bias
 
-    def _whole(self, codes: Tensor, scales: Tensor, middles: Tensor, dtype: torch.dtype) -> Tensor:
-        numbers = torch.cat((codes & 15, codes >> 4), -1).to(dtype) - 7.5
-        grouped = numbers * scales.to(dtype).unsqueeze(-1) + middles.to(dtype).unsqueeze(-1)
-        return grouped.flatten(1)[:, : self.inputs]
+    def _fill(self, start: int, space: Tensor) -> None:
+        """(code - 8) * scale: around nought, so that half precision loses nothing when `shared` is added."""
+        rows = slice(start, start + len(space))
+        codes, grouped = self.codes[rows], space.unflatten(1, (-1, GROUP))
+        grouped[..., : GROUP // 2] = ((codes & 15) - 8).view(torch.int8)  # bytes wrap below nought
+        grouped[..., GROUP // 2 :] = ((codes >> 4) - 8).view(torch.int8)
+        grouped *= self.scales[rows].to(space.dtype).unsqueeze(-1)
 
     @property
     def nbytes(self) -> int:
@@ -64,20 +75,46 @@ class Int4:
 
 def pack_int8(weight: Tensor, bias: Tensor | None = None) -> Int8:
     """The matrix [out, in] rounded to 255 steps a row."""
-    scales = (weight.float().abs().amax(1) / 127).clamp(min=1e-12)
-    codes = (weight.float() / scales.unsqueeze(1)).round().clamp(-127, 127).to(torch.int8)
+    parts = [_eight(tile.float()) for tile in weight.split(_rows(weight.shape[1]))]
+    codes, scales = (torch.cat(column) for column in zip(*parts, strict=True))
     return Int8(codes, scales, bias)
 
 
 def pack_int4(weight: Tensor, bias: Tensor | None = None) -> Int4:
     """The matrix [out, in] rounded to 16 steps over the range of each 128 inputs."""
-    inputs = weight.shape[1]
-    wide = functional.pad(weight.float(), (0, -inputs % GROUP)).unflatten(1, (-1, GROUP))
-    low, high = wide.amin(-1), wide.amax(-1)
-    scales, middles = ((high - low) / 15).clamp(min=6e-5).half(), ((high + low) / 2).half()
-    codes = (wide - middles.float().unsqueeze(-1)) / scales.float().unsqueeze(-1) + 7.5
+    parts = [_four(tile.float()) for tile in weight.split(_rows(weight.shape[1]))]
+    codes, scales, middles = (torch.cat(column) for column in zip(*parts, strict=True))
+    return Int4(codes, scales, middles, weight.shape[1], bias)
+
+
+def _by_tiles(x: Tensor, outputs: int, fill: Fill) -> Tensor:
+    """X [T, in] times the transpose of a matrix [out, in]; `fill` writes its rows from `start` on."""
+    step = min(_rows(x.shape[1]), outputs)
+    out, space = x.new_empty(len(x), outputs), x.new_empty(step, x.shape[1])
+    for start in range(0, outputs, step):
+        tile = space[: outputs - start]
+        fill(start, tile)
+        out[:, start : start + step] = functional.linear(x, tile)
+    return out
+
+
+def _rows(inputs: int) -> int:
+    return max(1, TILE // inputs)
+
+
+def _eight(rows: Tensor) -> tuple[Tensor, Tensor]:
+    scales = (rows.abs().amax(1) / 127).clamp(min=1e-12)
+    return (rows / scales.unsqueeze(1)).round().clamp(-127, 127).to(torch.int8), scales
+
+
+def _four(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    grouped = functional.pad(rows, (0, -rows.shape[1] % GROUP)).unflatten(1, (-1, GROUP))
+    low, high = grouped.amin(-1), grouped.amax(-1)
+    scales = ((high - low) / 15).clamp(6e-5, 6e4).half()  # within what half precision can say
+    middles = ((high + low) / 2).clamp(-6e4, 6e4).half()
+    codes = (grouped - middles.float().unsqueeze(-1)) / scales.float().unsqueeze(-1) + 7.5
     lower, upper = codes.round().clamp(0, 15).to(torch.uint8).chunk(2, -1)
-    return Int4(lower | (upper << 4), scales, middles, inputs, bias)
+    return lower | (upper << 4), scales, middles
 
 
 def _bytes(*tensors: Tensor | None) -> int:

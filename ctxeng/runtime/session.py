@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctxeng.errors import BadInput
+from ctxeng.kv.policy import Watch
 from ctxeng.kv.sequence import Sequence as Cache
 from ctxeng.runtime.job import Generate, Handle, Report
 from ctxeng.runtime.kept import Kept
@@ -39,6 +41,11 @@ class Session:
         """Bytes of the cache it holds; what it shares with others is counted too."""
         return self._kept.cache.nbytes
 
+    @property
+    def meter(self) -> Watch | None:
+        """The policy at work, as it stands; None before the first generation, and without a policy."""
+        return self._kept.watcher
+
     def generate(self, prompt: Prompt | Sequence[int] = (), options: Generate | None = None) -> Handle:
         """Read these tokens behind what is there, and generate. Raises BadInput while another one runs.
 
@@ -63,6 +70,7 @@ class Session:
         self._idle("fork")
         child = Session(self.engine, self.plan, self._kept.tokens)
         child._kept.cache = self.engine.call(self._kept.cache.fork)
+        child._kept.watcher = copy.deepcopy(self._kept.watcher)  # what was thinned once stays as it is
         return child
 
     def crop(self, length: int) -> None:

@@ -129,6 +129,20 @@ def test_prompts_shorter_than_a_methods_window_are_simply_kept(engine, name, cou
     assert [i for i, _ in found] == [i for i, _ in plain]
 
 
+@pytest.mark.parametrize("name", HALF)
+def test_a_fork_of_a_thinned_session_is_not_thinned_again(engine, name):
+    with settled(engine, tokens(300), make(name, HALF[name])) as session, session.fork() as fork:
+        before = kept(session)
+        found, _ = fork.generate(tokens(5, 1), Generate(6)).result()
+        want, _ = session.generate(tokens(5, 1), Generate(6)).result()
+        assert found == want
+        assert all(
+            set(old) <= set(new)
+            for layers in zip(before, kept(fork), strict=True)
+            for old, new in zip(*layers, strict=True)
+        )
+
+
 def test_nothing_is_left_behind(engine):
     for name in METHODS:
         settled(engine, tokens(200), make(name)).close()

@@ -180,9 +180,7 @@ def test_cancelling_ends_it_and_gives_the_cache_back(box):
 def test_a_deadline_that_passes_is_an_error(box):
     ask = Ask(max_tokens=3500, deadline=time.monotonic() + 0.2)
     with pytest.raises(ModelError, match="before the deadline"):
-        LocalModel(box, sampling=ENDLESS).answer(
-            context(), Ask(max_tokens=3500, deadline=time.monotonic() + 0.2)
-        )
+        LocalModel(box, sampling=ENDLESS).answer(context(), ask)
 
 
 async def test_an_awaited_answer_is_the_same_and_a_cancelled_task_ends_the_generation(box):

@@ -56,6 +56,7 @@ class Trainer:
     filler: Filler
     minutes: float
     seed: int = 0
+    first: int = FIRST
     progress: Progress = field(default_factory=Progress)
 
     def __post_init__(self) -> None:
@@ -75,6 +76,7 @@ class Trainer:
     def _start(self) -> dict[str, Tensor]:
         path = self.folder / "progress.json"
         if not path.exists():
+            self.progress.length = self.first
             return self.rung.fresh(self.seed)
         self.progress = Progress(**json.loads(path.read_text(encoding="utf-8")))
         return dict(load_file(self.folder / "model.safetensors"))
@@ -114,7 +116,7 @@ class Trainer:
         p = self.progress
         length = p.length
         if rng.random() < 0.3:  # noqa: PLR2004 - so that shorter ones are not forgotten
-            length = FIRST << int(rng.integers(0, (p.length // FIRST).bit_length()))
+            length = self.first << int(rng.integers(0, (p.length // self.first).bit_length()))
         tasks = [t for t in MIX if t in CORE or p.length > FIRST]
         odds = np.array([MIX[t] for t in tasks])
         count = max(2, min(8192, max(2048, 4 * length)) // length)
@@ -195,12 +197,14 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--threads", type=int, default=0, help="0: what torch takes by itself")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, default=FIRST, help="tokens of the first exercises")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
     filler = Filler(text_tokens(options.out, options.text))
-    Trainer(RUNGS[options.rung], options.out, filler, options.minutes, options.seed).run()
+    trainer = Trainer(RUNGS[options.rung], options.out, filler, options.minutes, options.seed, options.first)
+    trainer.run()
 
 
 def text_tokens(folder: Path, files: list[Path]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
