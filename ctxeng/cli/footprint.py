@@ -20,10 +20,10 @@ def show(folder: Path, context: int, *, as_json: bool) -> None:
     """A row for each packing of weights and cache. Raises BadInput for a folder that is no model."""
     for module in ("torch", "safetensors"):
         needs(module)
-    from ctxeng.runtime.config import read_config  # noqa: PLC0415 - torch
+    from ctxeng.runtime.weights import config_of  # noqa: PLC0415 - torch
     from ctxeng.runtime.footprint import footprint  # noqa: PLC0415
 
-    config = read_config(folder)
+    config = config_of(folder)
     if context > config.max_positions:
         raise BadInput(f"{folder}: made for {config.max_positions} positions, {context} are asked for")
     rows: list[dict[str, Any]] = []

@@ -43,7 +43,7 @@ class Box:
         chunk: int = 512,
         store: str | Path | None = None,
     ) -> Self:
-        """Load a folder of Hugging Face weights: config.json, safetensors, tokenizer.json.
+        """Load a folder of Hugging Face weights: config.json, safetensors (or one GGUF file), tokenizer.json.
 
         `memory` caps the key-value cache (bytes), `weights` packs matrices (none, int8, int4), `store` is a
         folder where read prefixes stay for the next process. Nothing is fetched. Raises BadInput by file.

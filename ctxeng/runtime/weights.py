@@ -74,6 +74,15 @@ def load(folder: str | Path, dtype: Dtype = "auto", pack: str = "none") -> Decod
         return replace(decoder, fingerprint=f"{fingerprint(weights)}:{wanted}:{pack}")
 
 
+def config_of(folder: str | Path) -> ModelConfig:
+    """The shape of the model in a folder, or in a GGUF file; nothing is loaded. Raises what `load` raises."""
+    folder = Path(folder)
+    if (folder / "config.json").is_file():
+        return read_config(folder)
+    with ExitStack() as stack:
+        return _open(folder, stack).config
+
+
 def choose_dtype(dtype: str) -> torch.dtype:
     """The torch type of that name. Raises UnknownName."""
     if dtype == "auto":
