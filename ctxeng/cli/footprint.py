@@ -20,8 +20,8 @@ def show(folder: Path, context: int, *, as_json: bool) -> None:
     """A row for each packing of weights and cache. Raises BadInput for a folder that is no model."""
     for module in ("torch", "safetensors"):
         needs(module)
-    from ctxeng.runtime.weights import config_of  # noqa: PLC0415 - torch
     from ctxeng.runtime.footprint import footprint  # noqa: PLC0415
+    from ctxeng.runtime.weights import config_of  # noqa: PLC0415 - torch
 
     config = config_of(folder)
     if context > config.max_positions:

@@ -160,12 +160,11 @@ class Engine(Holdings):
 
     def _admit(self) -> None:
         """Start what waits, first come first served, while there is room."""
+        for run in [r for r in self._waiting if r.over()]:
+            self._waiting.remove(run)
+            run.end("cancelled")
         while self._waiting and len(self._runs) < self.batch:
             run = self._waiting[0]
-            if run.over():
-                self._waiting.popleft()
-                run.end("cancelled")
-                continue
             try:
                 run.begin()
             except CacheFull as error:

@@ -146,6 +146,21 @@ def test_what_fits_later_waits_for_its_turn(decoder):
         assert [h.result()[0] for h in handles] == [greedy(decoder, tokens(60, seed=i), 60) for i in range(4)]
 
 
+def test_one_that_waits_can_be_cancelled_before_its_turn(decoder):
+    room = 3 * 2 * 32 * 2 * 64 * 4 * 2
+    with Engine(decoder, memory=room) as engine:
+        plan = CachePlan(reuse=False)
+        first = engine.submit(tokens(10), Generate(110), plan)
+        waiting = [engine.submit(tokens(10, seed), Generate(110), plan) for seed in (1, 2, 3)]
+        waiting[2].cancel()
+        with pytest.raises(Cancelled):
+            waiting[2].result()
+        assert engine.describe()["waiting"] >= 1
+        for handle in (first, *waiting[:2]):
+            handle.cancel()
+            list(handle)
+
+
 def test_stored_prefixes_make_way_for_what_is_asked_now(decoder):
     room = 3 * 2 * 32 * 2 * 64 * 4 * 4
     with Engine(decoder, memory=room) as engine:
