@@ -11,14 +11,24 @@ from ctxeng.kv.policy import Watch
 from ctxeng.kv.sequence import Pools
 from ctxeng.kv.sequence import Sequence as Cache
 from ctxeng_kernels.pack import BLOCK
-from ctxeng_kernels.segment import Segment, Span
+from ctxeng_kernels.segment import Rows, Segment, Span, Table
 
 
 def segment_bytes(segment: Segment, heads: int) -> float:
     """Bytes of the live rows of all heads, scales of their blocks included in proportion."""
     block = sum(array[0].nbytes for array in segment.arrays)
-    rows = segment.where.length * heads if isinstance(segment.where, Span) else int(segment.where.fill.sum())
-    return float(rows * block / BLOCK)
+    return float(live_rows(segment, heads) * block / BLOCK)
+
+
+def live_rows(segment: Segment, heads: int) -> int:
+    """Rows that count, all heads together."""
+    match segment.where:
+        case Span(length=length):
+            return length * heads
+        case Table(fill=fill):
+            return int(fill.sum())
+        case Rows(live=live):
+            return int(live.sum())
 
 
 @dataclass

@@ -28,6 +28,14 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """Single rows of dense blocks, block x 64 + row: ids [Hkv, n], and which of them count [Hkv, n]."""
+
+    ids: Tensor
+    live: Tensor
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
     """Keys and values that a query may attend to.
 
@@ -40,7 +48,7 @@ class Segment:
 
     codec: Codec
     arrays: tuple[Tensor, ...]
-    where: Span | Table
+    where: Span | Table | Rows
     causal: bool = False
     positions: int | Tensor = 0
     turn: tuple[Tensor, Tensor] | None = None
@@ -52,6 +60,8 @@ class Segment:
         """Keys [Hkv, n, k_dim], values [Hkv, n, v_dim], and which rows are live [Hkv, n] (None: all)."""
         if isinstance(self.where, Span):
             return self._regular(self.where, heads, dtype)
+        if isinstance(self.where, Rows):
+            return self._single(self.where)
         ids = self.where.ids
         k, v = decode(self.codec, tuple(array[ids] for array in self.arrays), dtype)
         live = (torch.arange(BLOCK) < self.where.fill.unsqueeze(-1)).flatten(1)
@@ -60,6 +70,12 @@ class Segment:
             return k, v, None
         dead = ~live.unsqueeze(-1)  # whatever lies there, NaN too: no weight of nought makes that harmless
         return k.masked_fill(dead, 0), v.masked_fill(dead, 0), live
+
+    def _single(self, where: Rows) -> tuple[Tensor, Tensor, Tensor | None]:
+        if self.codec != "dense":
+            raise ValueError(f"single rows can be read of dense blocks only, not of {self.codec} ones")
+        k, v = (array.flatten(0, 1)[where.ids] for array in self.arrays)
+        return k, v, None if bool(where.live.all()) else where.live
 
     def _regular(self, span: Span, heads: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor | None]:
         end = span.first + heads * span.stride
@@ -84,4 +100,6 @@ class Segment:
 
     def rows_held(self) -> int:
         """Rows that `rows` gives, live or not."""
-        return self.where.length if isinstance(self.where, Span) else self.where.ids.shape[1] * BLOCK
+        if isinstance(self.where, Span):
+            return self.where.length
+        return int(self.where.ids.shape[1]) * (1 if isinstance(self.where, Rows) else BLOCK)

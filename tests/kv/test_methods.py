@@ -41,6 +41,7 @@ ALL = {  # options under which nothing is given up
     "windowkv": {"budget": 1000},
     "think": {"keep": 1.0},
     "quest": {"pages": 100},
+    "squeezed": {"fixed": 64, "quantile": 0.0},
 }
 HALF = {
     "streaming": {"budget": 0.5},
@@ -111,7 +112,8 @@ def test_the_end_of_the_prompt_stays_and_the_same_is_kept_again(engine, name):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_second_turn_goes_on_from_what_was_kept(engine, name):
-    options = HALF.get(name, {"keep": 0.5} if name == "think" else {"pages": 2})
+    others = {"think": {"keep": 0.5}, "quest": {"pages": 2}, "squeezed": {"fixed": 128}}
+    options = HALF.get(name) or others[name]
     with settled(engine, tokens(300), make(name, options)) as session:
         ids, report = session.generate(tokens(40, 1), Generate(10)).result()
         assert (len(ids), report.cached) == (10, 300)
@@ -145,7 +147,7 @@ def test_a_fork_of_a_thinned_session_is_not_thinned_again(engine, name):
 
 def test_nothing_is_left_behind(engine):
     for name in METHODS:
-        settled(engine, tokens(200), make(name)).close()
+        settled(engine, tokens(200), make(name, ALL[name])).close()
     engine.call(lambda: (engine.pieces.clear(), engine.store.clear()))
     assert engine.describe()["blocks_in_use"] == 0
 

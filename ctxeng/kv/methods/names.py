@@ -12,6 +12,7 @@ from ctxeng.kv.methods.h2o import h2o
 from ctxeng.kv.methods.pyramidkv import pyramidkv
 from ctxeng.kv.methods.quest import Quest
 from ctxeng.kv.methods.snapkv import snapkv
+from ctxeng.kv.methods.squeezed import Squeezed
 from ctxeng.kv.methods.streaming import streaming_llm
 from ctxeng.kv.methods.think import Think
 from ctxeng.kv.methods.windowkv import WindowKV
@@ -26,6 +27,7 @@ METHODS: Mapping[str, Callable[..., Policy]] = {
     "windowkv": WindowKV,
     "think": Think,
     "quest": Quest,
+    "squeezed": Squeezed,
 }
 
 
@@ -36,7 +38,7 @@ def make(name: str, options: Mapping[str, Any] | None = None) -> Policy:
     """
     if name not in METHODS:
         raise UnknownName("cache method", name, list(METHODS))
-    known = [p for p in inspect.signature(METHODS[name]).parameters if p != "split"]
+    known = [p for p in inspect.signature(METHODS[name]).parameters if p not in {"split", "index"}]
     for option in options or {}:
         if option not in known:
             raise BadInput(f"{name} has no option {option!r}; it has: {', '.join(known)}")

@@ -10,7 +10,7 @@ from torch import Tensor
 from ctxeng.errors import BadInput
 from ctxeng.kv.sequence import Pools, Sequence, Shape
 from ctxeng_kernels.pack import BLOCK
-from ctxeng_kernels.segment import Segment, Span, Table
+from ctxeng_kernels.segment import Rows, Segment, Span, Table
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,8 @@ def parted(segment: Segment, heads: int) -> tuple[Table | None, Segment | None]:
         if not bool((segment.where.fill == BLOCK).all()):
             return None, None
         return segment.where, None
+    if isinstance(segment.where, Rows):
+        return None, None
     span = segment.where
     pages, over = divmod(span.length, BLOCK)
     if over == 0 and segment.causal:  # the query's own page is always read
