@@ -15,7 +15,7 @@ from ctxeng.runtime.weights import load
 from ctxeng_evals.instrument.tasks import Filler
 
 FOLDER = Path(__file__).parent / "recall-s"
-SHA256 = "b6a0d74bf86ff0d76ee17acdf95209dee9f111a6e8fc6ae50062d941c99c4172"  # of model.safetensors
+SHA256 = "078f322393526369c13ba5891e2ff24816453403f05921cbb4f12a47e0416d64"  # of model.safetensors
 
 
 @dataclass(frozen=True)
