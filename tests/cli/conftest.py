@@ -3,14 +3,14 @@
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-import ctxeng.settings
 from ctxeng.cli.main import main
 from ctxeng.retrieval.embed import HashingEmbedder
+from ctxeng.settings_models import Makers
 
 HERE = Path(__file__).parent
 
@@ -33,12 +33,12 @@ class Ran:
 @pytest.fixture
 def cli(capsys, monkeypatch):
     """Runs `ctxeng ...` in this process, with an encoder of hashed words: no weights, no wait."""
-    real = ctxeng.settings.build_model
+    real = Makers.build
 
-    def build_model(given, folder, _encoder, key):
-        return real(given, folder, HashingEmbedder(), key)
+    def build(makers, given, key):
+        return real(replace(makers, encoder=HashingEmbedder()), given, key)
 
-    monkeypatch.setattr(ctxeng.settings, "build_model", build_model)
+    monkeypatch.setattr(Makers, "build", build)
 
     def run(*arguments):
         with pytest.raises(SystemExit) as left:

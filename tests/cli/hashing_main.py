@@ -1,16 +1,18 @@
 """`ctxeng` as a process of its own, with an encoder of hashed words instead of the real one."""
 
-import ctxeng.settings
+from dataclasses import replace
+
 from ctxeng.cli.main import main
 from ctxeng.retrieval.embed import HashingEmbedder
+from ctxeng.settings_models import Makers
 
-real = ctxeng.settings.build_model
+real = Makers.build
 
 
-def build_model(given, folder, _encoder, key):
-    return real(given, folder, HashingEmbedder(), key)
+def build(makers, given, key):
+    return real(replace(makers, encoder=HashingEmbedder()), given, key)
 
 
 if __name__ == "__main__":
-    ctxeng.settings.build_model = build_model
+    Makers.build = build
     main()

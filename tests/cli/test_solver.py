@@ -1,8 +1,8 @@
 import json
 
-import ctxeng.settings
 from ctxeng.models.scripted import ScriptedModel
 from ctxeng.playbook.store import PlaybookStore
+from ctxeng.settings_models import Makers
 
 REFLECTION = {"error": "the letter was wrong", "approach": "answer with the letter a", "insight": "it is a"}
 CURATION = {"operations": [{"op": "add", "text": "Charged twice means a.", "when": "charged twice"}]}
@@ -21,7 +21,7 @@ def reply(context, ask):
 
 def test_ace_retries_with_the_reflectors_advice_and_curates_what_it_taught(cli, tmp_path, tasks, monkeypatch):
     model = ScriptedModel(reply)
-    monkeypatch.setattr(ctxeng.settings, "build_model", lambda *_: model)
+    monkeypatch.setattr(Makers, "build", lambda *_: model)
     ran = cli(
         "learn", tmp_path / "b.yaml", tasks, "--model", "some/model", "--limit", 1, "--json", "--no-plot"
     )
@@ -37,9 +37,7 @@ def test_ace_retries_with_the_reflectors_advice_and_curates_what_it_taught(cli, 
 
 
 def test_a_reply_that_no_role_can_read_is_a_failure_in_the_report(cli, tmp_path, tasks, monkeypatch):
-    monkeypatch.setattr(
-        ctxeng.settings, "build_model", lambda *_: ScriptedModel(lambda context, ask: "no idea")
-    )
+    monkeypatch.setattr(Makers, "build", lambda *_: ScriptedModel(lambda context, ask: "no idea"))
     ran = cli("learn", tmp_path / "b.yaml", tasks, "--model", "some/model", "--limit", 2, "--no-plot")
     assert ran.code == 0
     assert "2 failures while learning" in ran.out
