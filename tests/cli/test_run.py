@@ -98,7 +98,7 @@ def test_what_a_document_says_cannot_drive_the_terminal(cli, tmp_path):
         (["run", "q", "--choice", "a", "--choice", "b", "--schema", "object.json"], "exclude each other"),
         (
             ["run", "q", "--model", "gpt"],
-            "unknown model 'gpt'; known: <provider>/<model>, cassette:<file>, onbox",
+            "unknown model 'gpt'; known: <provider>/<model>, cassette:<file>, local:<folder>, onbox",
         ),
         (["run", "q", "--window", "many"], "context.window"),
         (["run", "q", "--app", "absent.yaml"], "absent.yaml: cannot be read"),

@@ -49,7 +49,7 @@ def scores(
     return found
 
 
-@torch.inference_mode()
+@torch.inference_mode()  # type: ignore[untyped-decorator]
 def taught(tool: Instrument, exercise: Exercise) -> float:
     """The share of an answer's tokens that are the likeliest, given all right tokens before them."""
     batch, config = collate([exercise]), tool.decoder.config
