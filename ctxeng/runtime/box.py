@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from ctxeng.errors import BadInput
 from ctxeng.kv.prefix import PrefixStore
-from ctxeng.runtime.calls import Form, detect
+from ctxeng.runtime.calls import MARKS, Form, detect
 from ctxeng.runtime.chat import ChatTemplate, Rendered, encode_piece
 from ctxeng.runtime.engine import Engine
 from ctxeng.runtime.grammar import Grammars
@@ -51,7 +51,7 @@ class Box:
         folder = Path(folder)
         if not folder.is_dir():
             raise BadInput(f"{folder}: no such folder; local: takes a folder of Hugging Face weights")
-        tokenizer = HfTokenizer(folder / "tokenizer.json")
+        tokenizer = HfTokenizer(folder / "tokenizer.json", MARKS)
         template = ChatTemplate.read(folder)
         decoder = load(folder, dtype, weights)
         if tokenizer.size > decoder.config.vocab:

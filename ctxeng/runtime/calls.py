@@ -1,11 +1,12 @@
 """Tool calls in generated text, in the forms of Hermes and Qwen, Llama 3, and Mistral.
 
-Text from a model is data: what is not a whole, well-formed call stays text.
+Text from a model is data: what is not a whole, well-formed call stays text, and nothing here raises.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,9 +15,14 @@ from typing import Any, Literal
 from ctxeng.turn import Call
 
 Form = Literal["hermes", "llama3", "mistral"]
-_HERMES = re.compile(r"<tool_call>\s*(\{.*?\})\s*</tool_call>", re.DOTALL)
-_NAMED = re.compile(r"\[TOOL_CALLS\]\s*([\w.-]+)\s*\[ARGS\]\s*")
-_DECODER = json.JSONDecoder()
+_Found = tuple[int, int, Call]  # from, to, and the call; its id is empty where the model gave none
+_SPACE = re.compile(r"\s*")
+_BETWEEN = re.compile(r"[\s;]*")
+_CLOSED = re.compile(r"\s*</tool_call>")
+_NAMED = re.compile(r"\[TOOL_CALLS\]\s*([\w.-]+)\s*(?:\[CALL_ID\]\s*(\w+)\s*)?\[ARGS\]")
+_ID = re.compile(r"[\w-]{1,64}")
+# special tokens that text has to keep, else no call would be found in it
+MARKS = ("[TOOL_CALLS]", "[ARGS]", "[CALL_ID]", "<|python_tag|>")
 _MARKS: dict[Form, tuple[str, ...]] = {
     "hermes": ("<tool_call>",),
     "llama3": ("<|python_tag|>", "{"),
@@ -36,18 +42,24 @@ def detect(template: str) -> Form | None:
 
 
 def parse(text: str, form: Form, first: int = 1) -> tuple[str, tuple[Call, ...]]:
-    """The text without its calls, and the calls; their ids are call_<first>, call_<first + 1> ..."""
-    found: list[tuple[int, int, dict[str, Any]]] = list(_FINDERS[form](text))
-    calls = tuple(
-        Call(id=f"call_{first + n}", name=raw["name"], arguments=raw["arguments"])
-        for n, (_, _, raw) in enumerate(found)
-    )
+    """The text without its calls, and the calls.
+
+    A call keeps the id the model gave it, if no call before it has the same. The others are numbered from
+    `first`: call_1, or call00001 for Mistral, whose templates refuse any id but nine letters and digits.
+    """
+    calls: list[Call] = []
+    known: set[str] = set()
     left, at = [], 0
-    for start, end, _ in found:
+    for start, end, call in _FINDERS[form](text):
         left.append(text[at:start])
         at = end
+        number = first + len(calls)
+        own = f"call{number:05}" if form == "mistral" else f"call_{number}"
+        fits = _ID.fullmatch(call.id) and call.id not in known
+        calls.append(call if fits else call.model_copy(update={"id": own}))
+        known.add(calls[-1].id)
     rest = "".join([*left, text[at:]])
-    return (rest.strip() if calls else rest), calls
+    return (rest.strip() if calls else rest), tuple(calls)
 
 
 @dataclass
@@ -80,8 +92,8 @@ class CallStream:
         found = len(self._text)
         for mark in _MARKS[form]:
             if mark == "{":  # plain JSON counts at the very beginning only
-                bare = self._text.lstrip()
-                found = min(found, 0) if not bare or bare.startswith("{") else found
+                bare = "" if self._given else self._text.lstrip()
+                found = 0 if not self._given and bare[:1] in {"", "{"} else found
                 continue
             at = self._text.find(mark, self._given)
             if at < 0:
@@ -91,71 +103,89 @@ class CallStream:
         return max(self._given, found)
 
 
-def _hermes(text: str) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    for match in _HERMES.finditer(text):
-        raw = _call(match[1])
-        if raw is not None:
-            yield match.start(), match.end(), raw
+def _hermes(text: str) -> Iterator[_Found]:
+    at = 0
+    while (start := text.find("<tool_call>", at)) >= 0:
+        value, end = _value(text, start + len("<tool_call>"))
+        call, closed = _shaped(value), _CLOSED.match(text, end)
+        if call is not None and closed:
+            at = closed.end()
+            yield start, at, call
+        else:  # a mark inside what is malformed begins nothing
+            at = text.find("</tool_call>", end)
+            if at < 0:
+                return
 
 
-def _llama3(text: str) -> Iterator[tuple[int, int, dict[str, Any]]]:
+def _llama3(text: str) -> Iterator[_Found]:
     tag = text.find("<|python_tag|>")
     start = max(tag, 0)
     at = start + (len("<|python_tag|>") if tag >= 0 else 0)
-    if tag < 0 and not text.lstrip().startswith("{"):
-        return
     while at < len(text):
-        at += len(text[at:]) - len(text[at:].lstrip(" \t\n;"))
         value, end = _value(text, at)
-        raw = _shaped(value)
-        if raw is None:
+        call = _shaped(value)
+        if call is None:
             return
-        yield start, end, raw
-        start = at = end
+        at = _after(_BETWEEN, text, end)
+        yield start, (at if at == len(text) else end), call
+        start = end
 
 
-def _mistral(text: str) -> Iterator[tuple[int, int, dict[str, Any]]]:
+def _mistral(text: str) -> Iterator[_Found]:
     at = 0
     while (start := text.find("[TOOL_CALLS]", at)) >= 0:
         named = _NAMED.match(text, start)
-        begin = named.end() if named else start + len("[TOOL_CALLS]")
-        value, end = _value(text, begin)
-        found = [{"name": named[1], "arguments": value}] if named else value
-        shaped = [_shaped(item) for item in found] if isinstance(found, list) else []
-        whole = [raw for raw in shaped if raw is not None]
+        value, end = _value(text, named.end() if named else start + len("[TOOL_CALLS]"))
+        at = end
+        if named:
+            value = [{"name": named[1], "arguments": value, "id": named[2]}]
+        shaped = [_shaped(item) for item in value] if isinstance(value, list) else []
+        whole = [call for call in shaped if call is not None]
         if whole and len(whole) == len(shaped):
-            for number, raw in enumerate(whole):
-                yield (start if number == 0 else end), end, raw
-        at = max(end, begin)
+            for number, call in enumerate(whole):
+                yield (end if number else start), end, call
 
 
 _FINDERS = {"hermes": _hermes, "llama3": _llama3, "mistral": _mistral}
 
 
-def _call(text: str) -> dict[str, Any] | None:
-    try:
-        return _shaped(json.loads(text))
-    except ValueError:
-        return None
+def _finite(text: str) -> float:
+    """A number that can be written again. Raises ValueError for NaN, infinities and what overflows to one."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
+
+
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)
 
 
 def _value(text: str, at: int) -> tuple[Any, int]:
-    """The JSON value that begins there, and its end; None where there is none."""
-    at += len(text[at:]) - len(text[at:].lstrip())
+    """The JSON value that begins there, spaces aside, and its end; None where there is none."""
+    at = _after(_SPACE, text, at)
+    if text[at : at + 1] not in {"{", "["}:
+        return None, at
     try:
         return _DECODER.raw_decode(text, at)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter: nested deeper than anything honest is
         return None, at
 
 
-def _shaped(value: Any) -> dict[str, Any] | None:
-    """A name and arguments; None for anything else."""
+def _after(pattern: re.Pattern[str], text: str, at: int) -> int:
+    found = pattern.match(text, at)
+    return found.end() if found else at
+
+
+def _shaped(value: Any) -> Call | None:
+    """The call that a name and arguments make; None for anything else."""
     if not isinstance(value, dict) or not isinstance(value.get("name"), str) or not value["name"]:
         return None
     arguments = value.get("arguments", value.get("parameters", {}))
-    if isinstance(arguments, str):
-        try:
-            arguments = json.loads(arguments)
-        except ValueError:
-            return None
-    return {"name": value["name"], "arguments": arguments} if isinstance(arguments, dict) else None
+    try:
+        if isinstance(arguments, str):  # some models write the object as a string
+            arguments = _DECODER.decode(arguments)
+        json.dumps([value["name"], arguments], ensure_ascii=False).encode()  # halves of surrogates fail
+        given = value.get("id")
+        return Call(id=given if isinstance(given, str) else "", name=value["name"], arguments=arguments)
+    except (ValueError, RecursionError):  # pydantic's error is a ValueError
+        return None

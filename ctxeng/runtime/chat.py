@@ -1,7 +1,8 @@
 """Chat templates: messages and tools as pieces of text with glue between them, each to be tokenised apart.
 
 A template is a program that came with the weights: it runs sandboxed, sees no object of ours, and whatever it
-makes of somebody's words, they never turn into special tokens.
+makes of somebody's words, they never turn into special tokens. Its loops end when `seconds` are over, its
+output at `MOST` characters; it can still waste memory, as by joining a text with itself.
 """
 
 from __future__ import annotations
@@ -9,21 +10,26 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ctxeng.errors import BadInput, MissingExtra
 from ctxeng.runtime.tokenizer import Tokenizer
 
-LIMIT = 200_000  # characters of a template
+LIMIT = 100_000  # characters of a template
+MOST = 1 << 24  # characters of a prompt
 CHATML = """{%- for message in messages -%}
 {{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' -}}
 {%- endfor -%}
 {%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n' -}}{%- endif -%}"""
 _BREAK = "\N{ZERO WIDTH SPACE}"
+_TICK = "ctxeng_tick"  # what loops call, so that they end
+_GENERATION = re.compile(r"(\{%[-+]?\s*)(end)?generation(\s*[-+]?%\})")
 
 
 @dataclass(frozen=True)
@@ -44,29 +50,40 @@ class Rendered:
 
 @dataclass(frozen=True)
 class ChatTemplate:
-    """A Jinja2 chat template as Hugging Face ships them. `default`: the folder had none; ChatML is used."""
+    """A Jinja2 chat template as Hugging Face ships them. `default`: the folder had none; ChatML is used.
+
+    `plain` is used instead of `text` where no tools are given; empty: `text` serves for both.
+    """
 
     text: str = CHATML
     bos: str = ""
     eos: str = ""
     name: str = "chat template"
     default: bool = True
+    plain: str = ""
+    seconds: float = 10.0  # that it may take
 
     @classmethod
     def read(cls, folder: str | Path) -> ChatTemplate:
         """The template of a model's folder. Raises BadInput for files that are none."""
         folder = Path(folder)
         facts = _json(folder / "tokenizer_config.json")
-        bos, eos = (_token(facts.get(name)) for name in ("bos_token", "eos_token"))
+        known = _json(folder / "special_tokens_map.json") | {k: v for k, v in facts.items() if v}
+        bos, eos = (_token(known.get(name)) for name in ("bos_token", "eos_token"))
         path = folder / "chat_template.jinja"
         if path.is_file():
-            return cls(path.read_text(encoding="utf-8"), bos, eos, path.name, default=False)
-        found = _json(folder / "chat_template.json").get("chat_template", facts.get("chat_template"))
-        if isinstance(found, list):  # several by name: the plain one
-            named = {str(entry.get("name")): entry.get("template") for entry in found}
-            found = named.get("tool_use") or named.get("default")
-        if isinstance(found, str):
-            return cls(found, bos, eos, "tokenizer_config.json", default=False)
+            return cls(_text(path), bos, eos, str(path), default=False)
+        path = folder / "chat_template.json"
+        found = _json(path).get("chat_template")
+        if found is None:
+            path, found = folder / "tokenizer_config.json", facts.get("chat_template")
+        plain = ""
+        if isinstance(found, list):  # several by name
+            named = {str(e.get("name")): e.get("template") for e in found if isinstance(e, Mapping)}
+            plain = str(named.get("default") or "")
+            found = named.get("tool_use") or plain
+        if isinstance(found, str) and found:
+            return cls(found, bos, eos, str(path), default=False, plain=plain)
         return cls(bos=bos, eos=eos)
 
     def pieces(
@@ -80,8 +97,8 @@ class ChatTemplate:
         """The prompt in runs. `special` are the tokenizer's special tokens, `reply` begins the answer.
 
         Contents are put in after rendering. Where a template changes them (trims, splits), they go through it
-        instead, with special tokens in them broken by a zero-width space. Raises BadInput for a template that
-        fails, with what it said.
+        instead, with special tokens in them broken by a zero-width space; so are those in all other fields
+        and in tools, always. Raises BadInput for a template that fails, with what it said.
         """
         inert = [_inert(message, special) for message in messages]
         safe = [_inert(tool, special) for tool in tools]
@@ -96,31 +113,33 @@ class ChatTemplate:
         return [Rendered(_filled(run, words), run.source) for run in runs if _filled(run, words)]
 
     def _render(self, messages: Sequence[Any], tools: Sequence[Any], *, reply: bool) -> str:
+        given = {
+            "messages": messages,
+            "tools": list(tools) or None,
+            "add_generation_prompt": reply,
+            "bos_token": self.bos,
+            "eos_token": self.eos,
+            _TICK: _deadline(self.seconds),
+        }
+        template = self._with_tools if tools or not self.plain else self._without
+        found, size = [], 0
         try:
-            found = self._compiled().render(
-                messages=messages,
-                tools=list(tools) or None,
-                add_generation_prompt=reply,
-                bos_token=self.bos,
-                eos_token=self.eos,
-            )
+            for text in template.generate(given):
+                found.append(text)
+                size += len(text)
+                if size > MOST:
+                    _raise(f"more than {MOST:,} characters came out of it")
         except Exception as error:  # noqa: BLE001 - a template can fail in any way
             raise BadInput(f"{self.name}: the chat template refused these messages: {error}") from None
-        return str(found)
+        return "".join(found)
 
-    def _compiled(self) -> Any:
-        try:
-            from jinja2.ext import loopcontrols  # noqa: PLC0415 - seldom needed
-            from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415
-        except ModuleNotFoundError:
-            raise MissingExtra("local", "jinja2") from None
-        if len(self.text) > LIMIT:
-            raise BadInput(f"{self.name}: a chat template of {len(self.text)} characters is none")
-        kind = ImmutableSandboxedEnvironment
-        environment = kind(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
-        environment.filters["tojson"] = _to_json
-        environment.globals |= {"raise_exception": _raise, "strftime_now": _now}
-        return environment.from_string(self.text)
+    @cached_property
+    def _with_tools(self) -> Any:
+        return _compiled(self.text, self.name)
+
+    @cached_property
+    def _without(self) -> Any:
+        return _compiled(self.plain, self.name)
 
 
 def encode(pieces: Sequence[Rendered], tokenizer: Tokenizer) -> list[int]:
@@ -154,12 +173,70 @@ def _inert(value: Any, special: Sequence[str]) -> Any:
     """The same, with every special token in a text broken."""
     if isinstance(value, str):
         for token in special:
-            if len(token) > 1 and token in value:
+            while len(token) > 1 and token in value:  # once is not enough where one overlaps itself
                 value = value.replace(token, token[0] + _BREAK + token[1:])
         return value
     if isinstance(value, Mapping):
-        return {key: _inert(inner, special) for key, inner in value.items()}
+        return {_inert(key, special): _inert(inner, special) for key, inner in value.items()}
     return [_inert(inner, special) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _compiled(text: str, name: str) -> Any:
+    """The template, sandboxed. Raises BadInput where it is none, MissingExtra without jinja2."""
+    if len(text) > LIMIT:
+        raise BadInput(f"{name}: {len(text):,} characters are too many for a chat template, {LIMIT:,} may be")
+    try:
+        from jinja2 import TemplateSyntaxError, nodes  # noqa: PLC0415 - seldom needed
+        from jinja2.ext import loopcontrols  # noqa: PLC0415
+        from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415
+    except ModuleNotFoundError:
+        raise MissingExtra("local", "jinja2") from None
+
+    class Sandbox(ImmutableSandboxedEnvironment):  # type: ignore[misc]
+        intercepted_binops = frozenset({"*", "**"})
+
+        def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:  # noqa: ARG002
+            return _product(left, right) if operator == "*" else _raise("a power is out of place here")
+
+    environment = Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
+    environment.filters["tojson"] = _to_json
+    environment.globals |= {"raise_exception": _raise, "strftime_now": _now}
+    try:
+        # the tag marks what a model is trained on; for a prompt it means nothing
+        tree = environment.parse(
+            _GENERATION.sub(lambda m: f"{m[1]}{'endif' if m[2] else 'if true'}{m[3]}", text)
+        )
+        for block in tree.find_all((nodes.For, nodes.Macro)):
+            tick = nodes.Call(nodes.Name(_TICK, "load"), [], [], None, None)
+            block.body.insert(0, nodes.ExprStmt(tick, lineno=block.lineno))
+        return environment.from_string(tree)
+    except TemplateSyntaxError as error:
+        raise BadInput(f"{name}: no chat template: line {error.lineno}: {error.message}") from None
+
+
+def _deadline(seconds: float) -> Callable[[], None]:
+    """What raises when it is called too late."""
+    until = time.monotonic() + seconds
+
+    def tick() -> None:
+        if time.monotonic() > until:
+            _raise(f"it took more than {seconds:g} seconds")
+
+    return tick
+
+
+def _product(left: Any, right: Any) -> Any:
+    for text, times in ((left, right), (right, left)):
+        if isinstance(text, str | list | tuple) and isinstance(times, int) and len(text) * times > MOST:
+            _raise(f"a text repeated {times:,} times is too long")
+    return left * right
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path}: not UTF-8 ({error})") from None
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -176,12 +253,20 @@ def _token(value: Any) -> str:
     return str(value.get("content", "")) if isinstance(value, Mapping) else str(value or "")
 
 
-def _to_json(value: Any, indent: int | None = None, **_: Any) -> str:
+def _to_json(
+    value: Any,
+    ensure_ascii: bool = False,  # noqa: FBT001, FBT002 - templates may name them by place
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,  # noqa: FBT001, FBT002
+) -> str:
     """Plain JSON: Jinja2's own escapes angle brackets for HTML."""
-    return json.dumps(value, ensure_ascii=False, indent=indent)
+    return json.dumps(
+        value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys
+    )
 
 
-def _raise(message: str) -> None:
+def _raise(message: str) -> NoReturn:
     raise ValueError(message)
 
 

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from ctxeng.errors import BadInput, BadReply, MissingExtra
+from ctxeng.message import well_formed
 from ctxeng.runtime.job import Constraint
-from ctxeng.runtime.tokenizer import HfTokenizer, Tokenizer
+from ctxeng.runtime.tokenizer import ByteTokenizer, HfTokenizer, Tokenizer
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Grammars:
     """Grammars over one tokenizer. `vocabulary` is the model's, which may have more ids than the tokenizer.
 
     `stop` are the ids that end an answer; they are allowed where the grammar is complete, and nowhere else.
-    Raises MissingExtra without llguidance.
+    Raises BadInput for stop ids that are none, MissingExtra without llguidance.
     """
 
     tokenizer: Tokenizer
@@ -29,19 +30,27 @@ class Grammars:
     stop: tuple[int, ...]
     _kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
+    def __post_init__(self) -> None:
+        odd = next((token for token in self.stop if not 0 <= token < self.vocabulary), None)
+        if odd is not None:
+            raise BadInput(f"stop token {odd} is none of the {self.vocabulary} the model knows")
+
     def json_schema(self, schema: dict[str, Any]) -> Grammar:
         """JSON that fits the schema, written without spaces to spare. Raises BadInput by the keyword."""
+        try:
+            text = json.dumps(schema)
+        except (TypeError, ValueError) as error:
+            raise BadInput(f"a JSON Schema has to be JSON: {error}") from None
+        if not text.startswith("{"):
+            raise BadInput(f"a JSON Schema has to be an object, not {text[:40]}")
         options = {"whitespace_flexible": False}
-        return self._made(
-            _library().LLMatcher.grammar_from_json_schema(json.dumps(schema), overrides=options)
-        )
+        return self._made(_library().LLMatcher.grammar_from_json_schema(text, overrides=options))
 
     def choices(self, answers: Sequence[str]) -> Grammar:
         """One of these texts, word for word."""
         if not answers:
             raise BadInput("a choice needs at least one answer to choose")
-        lines = " | ".join(json.dumps(answer, ensure_ascii=False) for answer in answers)
-        return self._made(_library().LLMatcher.grammar_from_lark(f"start: {lines}"))
+        return self.regex("|".join(_literal(answer) for answer in answers))
 
     def regex(self, pattern: str) -> Grammar:
         """Text that the regular expression matches whole."""
@@ -49,6 +58,10 @@ class Grammars:
 
     def _made(self, grammar: str) -> Grammar:
         library = _library()
+        if not self.stop:
+            raise BadInput(
+                "constrained output needs a token that ends it: name eos_token_id in the model's config.json"
+            )
         failed, said = library.LLMatcher.validate_grammar_with_warnings(grammar, self._native())
         if failed or said:  # a keyword that would be passed over is no less an error
             raise BadInput(f"this form cannot be enforced: {' '.join(said)}")
@@ -56,15 +69,21 @@ class Grammars:
 
     def _native(self) -> Any:
         if "native" not in self._kept:
-            library, stop = _library(), list(self.stop) or None
-            if isinstance(self.tokenizer, HfTokenizer):
-                text = self.tokenizer.path.read_text(encoding="utf-8")
-                made = library.LLTokenizer(text, n_vocab=self.vocabulary, eos_token=stop)
-            else:
-                wrapped = library.TokenizerWrapper(_Bytes(self.tokenizer, self.stop))
-                made = library.LLTokenizer(wrapped, n_vocab=self.vocabulary, eos_token=stop)
-            self._kept["native"] = made
+            try:
+                self._kept["native"] = self._read()
+            except (TypeError, ValueError) as error:
+                raise BadInput(f"constrained output cannot read this tokenizer: {error}") from None
         return self._kept["native"]
+
+    def _read(self) -> Any:
+        library, tokenizer = _library(), self.tokenizer
+        if isinstance(tokenizer, HfTokenizer):
+            source = tokenizer.path.read_text(encoding="utf-8")
+        elif isinstance(tokenizer, ByteTokenizer):
+            source = library.TokenizerWrapper(_Bytes(tokenizer, self.stop))
+        else:
+            raise TypeError(f"a {type(tokenizer).__name__} is no tokenizer.json")
+        return library.LLTokenizer(source, n_vocab=self.vocabulary, eos_token=list(self.stop))
 
 
 @dataclass(frozen=True)
@@ -76,7 +95,7 @@ class Grammar:
 
     def __call__(self) -> Constraint:
         """A fresh constraint."""
-        matcher = _library().LLMatcher(self.grammars._native(), self.text)  # noqa: SLF001 - our own
+        matcher = _library().LLMatcher(self.grammars._native(), self.text, log_level=0)  # noqa: SLF001 - our own
         if matcher.is_error():
             raise BadInput(f"this form cannot be enforced: {matcher.get_error()}")
         return _Matching(matcher, self.grammars)
@@ -109,9 +128,9 @@ class _Matching:
 class _Bytes:
     """A tokenizer of bytes in the form that the library asks for."""
 
-    def __init__(self, tokenizer: Tokenizer, stop: Sequence[int]) -> None:
+    def __init__(self, tokenizer: ByteTokenizer, stop: Sequence[int]) -> None:
         self.tokenizer = tokenizer
-        self.eos_token_id = stop[0] if stop else tokenizer.size - 1
+        self.eos_token_id = stop[0]
         self.bos_token_id = None
         self.tokens = [
             bytes([i]) if i < 256 else tokenizer.token(i).encode()  # noqa: PLR2004 - bytes
@@ -121,6 +140,13 @@ class _Bytes:
 
     def __call__(self, text: str | bytes) -> list[int]:
         return list(text.encode() if isinstance(text, str) else text)
+
+
+def _literal(text: str) -> str:
+    """A regular expression that matches this text alone. Raises BadInput for half a surrogate pair."""
+    if text != well_formed(text):
+        raise BadInput(f"{text!r} cannot be written in UTF-8")
+    return "".join(c if c.isascii() and c.isalnum() else f"\\x{{{ord(c):x}}}" for c in text)
 
 
 def _library() -> Any:

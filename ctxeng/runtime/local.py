@@ -83,7 +83,8 @@ class LocalModel:
         handle = self.box.engine.submit(prompt, self._options(ask), self.plan)
         stream = CallStream(self.box.form if context.of("tool") and ask.tool_choice != "none" else None)
         text = self._read(handle, ask, stream, emit)
-        return self._finished(handle, ask, text, stream, emit)
+        made = sum(len(s.body.calls) for s in context.sections if isinstance(s.body, Message))
+        return self._finished(handle, ask, text, stream.finish(made + 1), emit)
 
     async def aanswer(self, context: Context, ask: Ask, on_event: OnEvent | None = None) -> Answer:
         """The same, awaited; a cancelled task ends the generation."""
@@ -144,12 +145,14 @@ class LocalModel:
             emit(Event(type="text", text=released))
         return "".join(found)
 
-    def _finished(self, handle: Handle, ask: Ask, text: str, stream: CallStream, emit: OnEvent) -> Answer:
+    def _finished(
+        self, handle: Handle, ask: Ask, text: str, held: tuple[str, tuple[Call, ...]], emit: OnEvent
+    ) -> Answer:
         report = handle.report
         assert report is not None
         if report.ended == "cancelled" and ask.deadline is not None and time.monotonic() > ask.deadline:
             raise ModelError(f"{self.name}: no answer before the deadline; {report.generated} tokens came")
-        rest, calls = stream.finish()
+        rest, calls = held
         if rest:
             emit(Event(type="text", text=rest))
         if report.ended == "cancelled":  # half a call must not be run

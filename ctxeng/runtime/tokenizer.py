@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -85,9 +87,13 @@ class ByteTokenizer:
 
 @dataclass(frozen=True)
 class HfTokenizer:
-    """A tokenizer.json, read by the `tokenizers` library. Raises BadInput where there is none."""
+    """A tokenizer.json, read by the `tokenizers` library. Raises BadInput where there is none.
+
+    `keep` names special tokens that `decode` writes out: the marks of tool calls.
+    """
 
     path: Path
+    keep: tuple[str, ...] = ()
     _kept: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -122,17 +128,39 @@ class HfTokenizer:
         """Ids in all, added tokens included."""
         return int(self._kept["tokenizer"].get_vocab_size(with_added_tokens=True))
 
+    @cached_property
+    def _added(self) -> re.Pattern[str] | None:
+        """Tokens that were added without being called special: `<tool_call>`, `<think>`."""
+        added = self._kept["tokenizer"].get_added_tokens_decoder().values()
+        names = [re.escape(t.content) for t in added if not t.special and len(t.content) > 1]
+        return re.compile("|".join(sorted(names, key=len, reverse=True))) if names else None
+
     def encode(self, text: str) -> list[int]:
-        """Ids of the text; special tokens written out in it are read as text."""
-        return list(self._kept["plain"].encode(text, add_special_tokens=False).ids)
+        """Ids of the text; special and other added tokens written out in it are read as text."""
+        cuts = [match.start() + 1 for match in self._added.finditer(text)] if self._added else []
+        parts = (text[a:b] for a, b in itertools.pairwise([0, *cuts, len(text)]))
+        encode = self._kept["plain"].encode
+        return [token for part in parts for token in encode(part, add_special_tokens=False).ids]
 
     def encode_special(self, text: str) -> list[int]:
         """The same, special tokens read as such."""
         return list(self._kept["tokenizer"].encode(text, add_special_tokens=False).ids)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text; special tokens are left out."""
-        return str(self._kept["tokenizer"].decode(list(ids), skip_special_tokens=True))
+        """The text; special tokens are left out, but for those in `keep`."""
+        decode, found, begun = self._kept["tokenizer"].decode, "", list[int]()
+        for token in ids:
+            if token in self._marks:
+                found += decode(begun, skip_special_tokens=True) + self._marks[token]
+                begun = []
+            else:
+                begun.append(token)
+        return found + str(decode(begun, skip_special_tokens=True))
+
+    @cached_property
+    def _marks(self) -> dict[int, str]:
+        ids = {name: self._kept["tokenizer"].token_to_id(name) for name in self.keep}
+        return {token: name for name, token in ids.items() if token is not None}
 
     def token(self, id: int) -> str:  # noqa: A002 - that is what it is
         """The name of one id."""

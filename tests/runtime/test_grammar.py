@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from ctxeng.errors import BadInput
+from ctxeng.errors import BadInput, BadReply
 from ctxeng.runtime.engine import Engine
 from ctxeng.runtime.grammar import Grammars
 from ctxeng.runtime.job import Generate
@@ -76,7 +76,7 @@ def test_greedy_output_fits_too(engine, grammars):
 
 
 def test_one_of_the_choices_comes_out_word_for_word(engine, grammars):
-    answers = ["yes", 'no "never"', "no\nway", "ünsure"]
+    answers = ["yes", 'no "never"', "no\nway", "ünsure", "a|b*", "\b\x7f\u2028", ""]
     form = grammars.choices(answers)
     found = {
         engine.submit(
@@ -110,6 +110,51 @@ def test_a_form_that_cannot_be_enforced_is_refused_by_its_keyword(grammars):
         grammars.regex("(")
     with pytest.raises(BadInput, match="at least one answer"):
         grammars.choices([])
+    with pytest.raises(BadInput, match="UTF-8"):
+        grammars.choices(["\ud800"])
+    with pytest.raises(BadInput, match="object"):
+        grammars.json_schema([])
+    with pytest.raises(BadInput, match="has to be JSON"):
+        grammars.json_schema({"enum": {1}})
+
+
+@pytest.mark.parametrize(
+    ("keyword", "schema"),
+    [
+        ("not", {"not": {"type": "string"}}),
+        ("if", {"if": {}, "then": {}}),
+        ("contains", {"type": "array", "contains": {}}),
+        ("dependentRequired", {"type": "object", "dependentRequired": {"a": ["b"]}}),
+        ("propertyNames", {"type": "object", "propertyNames": {"maxLength": 3}}),
+        ("oneOf", {"oneOf": [{"type": "integer"}, {"type": "number"}]}),
+        ("weird", {"type": "string", "format": "weird"}),
+    ],
+)
+def test_keywords_that_are_not_enforced_are_refused_by_name(grammars, keyword, schema):
+    with pytest.raises(BadInput, match=keyword):
+        grammars.json_schema(schema)
+
+
+def test_a_grammar_needs_a_token_that_ends_it():
+    with pytest.raises(BadInput, match="eos_token_id"):
+        Grammars(BYTES, 258, ()).choices(["a"])
+    with pytest.raises(BadInput, match="300"):
+        Grammars(BYTES, 258, (300,))
+
+
+def test_every_stop_token_may_end_an_answer_and_none_may_stand_in_it():
+    constraint = Grammars(BYTES, 300, (256, 257)).json_schema({"type": "string"})()
+    ends = []
+    for letter in b'"<|begin|>"':
+        ends.append(constraint.mask()[256:].any())
+        constraint.accept(letter)
+    assert not any(ends)
+    assert constraint.mask().nonzero().ravel().tolist() == [256, 257]
+
+
+def test_a_token_that_does_not_fit_is_refused(grammars):
+    with pytest.raises(BadReply, match="does not fit"):
+        grammars.choices(["ab"])().accept(ord("b"))
 
 
 def test_tokens_of_more_than_a_byte_work_and_padding_of_the_vocabulary_never_comes(tmp_path):
@@ -130,4 +175,16 @@ def test_tokens_of_more_than_a_byte_work_and_padding_of_the_vocabulary_never_com
         for seed in range(20):
             sampling = Sampling(temperature=1.5, seed=seed)
             handle = engine.submit([1, 2, 3], Generate(200, sampling, stop=(0,), constraint=form))
-            jsonschema.validate(json.loads(handle.text()), SCHEMAS["entry"])
+            text = handle.text()
+            assert handle.report.ended == "stop"
+            jsonschema.validate(json.loads(text), SCHEMAS["entry"])
+    anything = Grammars(read, 512, (0,)).regex("(?s:.*)")().mask()
+    assert anything[: read.size].any()
+    assert not anything[read.size :].any()
+
+
+def test_a_tokenizer_whose_bytes_cannot_be_told_is_refused(tmp_path):
+    words = Tokenizer(models.WordLevel({"<end>": 0, "yes": 1, "[UNK]": 2}, unk_token="[UNK]"))
+    words.save(str(tmp_path / "tokenizer.json"))
+    with pytest.raises(BadInput, match="cannot read this tokenizer"):
+        Grammars(HfTokenizer(tmp_path / "tokenizer.json"), 3, (0,)).choices(["yes"])

@@ -33,7 +33,7 @@ class Asked:
 
     prompt: Prompt
     options: Generate
-    calls: bool = False
+    calls: int | None = None  # made before; None: none are looked for
 
 
 @dataclass
@@ -89,7 +89,8 @@ class Server:
         schema = form.schema_wanted
         if schema is not None:
             options = _with(options, self.box.grammars.json_schema(schema))
-        asked = Asked(prompt, options, calls=bool(tools))
+        made = sum(len(message.get("tool_calls") or ()) for message in form.messages)
+        asked = Asked(prompt, options, made if tools else None)
         return await self._answer(form, request, Envelope(self.box.name, chat=True), asked)
 
     async def complete(self, form: Completion, request: Request) -> Response:

@@ -25,9 +25,12 @@ class Said:
 
 
 async def said(
-    box: Box, prompt: Prompt, options: Generate, plan: CachePlan, *, calls: bool = False
+    box: Box, prompt: Prompt, options: Generate, plan: CachePlan, *, calls: int | None = None
 ) -> AsyncIterator[Said]:
-    """Pieces of the answer as they come. Raises what the generation raises; leaving early cancels it."""
+    """Pieces of the answer as they come; `calls` were made before, those it makes are numbered on.
+
+    Raises what the generation raises; leaving early cancels it.
+    """
     loop = asyncio.get_running_loop()
     items: asyncio.Queue[Any] = asyncio.Queue()
 
@@ -35,7 +38,7 @@ async def said(
         loop.call_soon_threadsafe(items.put_nowait, item)
 
     handle = box.engine.submit(prompt, options, plan, sink)
-    stream = CallStream(box.form if calls else None)
+    stream = CallStream(box.form if calls is not None else None)
     try:
         while True:
             item = await items.get()
@@ -46,7 +49,7 @@ async def said(
                 if text:
                     yield Said(text)
                 continue
-            rest, found = stream.finish()
+            rest, found = stream.finish((calls or 0) + 1)
             yield Said(text + rest, found if item.ended != "cancelled" else (), item)
             return
     finally:
