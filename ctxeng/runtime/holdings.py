@@ -8,6 +8,7 @@ from typing import TypeVar
 from ctxeng.errors import CacheFull
 from ctxeng.kv.piece import Piece, Placed
 from ctxeng.kv.pieces import PieceStore
+from ctxeng.kv.policy import Watch
 from ctxeng.kv.pool import Budget
 from ctxeng.kv.prefix import PrefixStore
 from ctxeng.kv.sequence import Pools, Shape
@@ -59,6 +60,14 @@ class Holdings:
     def freeze(self, sequence: Cache) -> Piece:
         """The sequence's tail as a piece. Raises CacheFull."""
         return self._with_room(sequence.freeze)
+
+    def fork(self, sequence: Cache) -> Cache:
+        """A second sequence that goes on from here. Raises CacheFull."""
+        return self._with_room(sequence.fork)
+
+    def thin(self, watcher: Watch, sequence: Cache) -> None:
+        """Let a policy settle what is kept; for a moment old and new are held both. Raises CacheFull."""
+        self._with_room(lambda: watcher.settle(sequence, self.pools))
 
     def _with_room(self, work: Callable[[], T]) -> T:
         while True:

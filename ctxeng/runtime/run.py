@@ -246,7 +246,7 @@ class Run:
 
     def _thin(self) -> None:
         assert self.watcher is not None
-        self.watcher.settle(self.sequence, self.engine.pools)
+        self.engine.thin(self.watcher, self.sequence)
         self.engine.room(self.sequence, self.options.max_tokens - (len(self.ids) - self.prompt))
 
     # -- how it ends ------------------------------------------------------------------------------------

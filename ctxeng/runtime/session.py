@@ -69,7 +69,7 @@ class Session:
         """A second session that goes on from here; what both share is held once. Raises CacheFull."""
         self._idle("fork")
         child = Session(self.engine, self.plan, self._kept.tokens)
-        child._kept.cache = self.engine.call(self._kept.cache.fork)
+        child._kept.cache = self.engine.call(lambda: self.engine.fork(self._kept.cache))
         child._kept.watcher = copy.deepcopy(self._kept.watcher)  # what was thinned once stays as it is
         return child
 

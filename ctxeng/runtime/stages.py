@@ -101,7 +101,9 @@ class Reading:
             return
         ids = self.parts[missing]
         sequence = (
-            self._root.fork() if self._root is not None else Sequence(self.engine.pools, self.plan.codec)
+            self.engine.fork(self._root)
+            if self._root is not None
+            else Sequence(self.engine.pools, self.plan.codec)
         )
         try:
             sequence = self._parted(sequence)

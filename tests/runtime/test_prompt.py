@@ -149,3 +149,14 @@ def test_a_head_that_is_cancelled_in_the_middle_gives_everything_back():
 def test_prompts_that_cannot_be_laid_out_are_refused(parts, said):
     with pytest.raises(BadInput, match=said):
         Prompt(parts)
+
+
+def test_parts_that_are_only_stored_make_way_for_new_ones():
+    room = 40 * 3 * 2 * 32 * 2 * 64 * 4
+    with Engine(DECODER, memory=room) as engine:
+        for seed in range(12):
+            documents = [tokens(130, 100 * seed + n) for n in range(3)]
+            token, _ = asked(engine, prompt(tokens(70, seed), documents, tokens(9)))
+            want = truth(tokens(70, seed), documents, tokens(9))
+            assert token.logprob == pytest.approx(float(want.max()), abs=1e-4)
+        assert engine.describe()["cache_used"] <= room

@@ -76,10 +76,10 @@ class Thinning:
         """Store the prompt thin, but for its last tokens. Once."""
         if self._done:
             return
-        self._done = True
         tokens = sequence.length
         cut = tokens - self.policy.recent
         if cut <= 0:
+            self._done = True
             return
         thin, whole, channels = [], [], []
         for layer in range(self.shape.layers):
@@ -95,5 +95,10 @@ class Thinning:
         first = ragged(pools.of(sequence.codec, width), thin, index, cut, 0)
         segments = zip(first.segments, channels, strict=True)
         narrowed = tuple(replace(segment, channels=kept) for segment, kept in segments)
-        second = ragged(pools.of(sequence.codec), whole, rest, tokens - cut, cut)
+        try:
+            second = ragged(pools.of(sequence.codec), whole, rest, tokens - cut, cut)
+        except BaseException:
+            first.release()
+            raise
         sequence.replace(Piece(narrowed, first.holds, cut, 0, first.index), second)
+        self._done = True
