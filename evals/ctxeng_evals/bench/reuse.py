@@ -90,7 +90,7 @@ def _speed(seed: int) -> list[Row]:
     fresh = Request(
         request.head, (*request.documents[1:], *_random(rng, vocabulary).documents[:1]), request.query
     )
-    edit = request.edited(rng, vocabulary)
+    edit, another = (request.edited(rng, vocabulary) for _ in range(2))  # else its head would be stored
     times: dict[str, tuple[float, int]] = {}
     with Engine(decoder, memory=4 << 30) as engine, torch.inference_mode():
         times["no cache"] = first_token(
@@ -102,7 +102,7 @@ def _speed(seed: int) -> list[Row]:
         first_token(engine, request.prompt(parallel=True), CachePlan())
         times["apart: new order"] = first_token(engine, request.turned().prompt(parallel=True), CachePlan())
         times["apart: one new document"] = first_token(engine, fresh.prompt(parallel=True), CachePlan())
-        times["apart: edited line"] = first_token(engine, edit.prompt(parallel=True), MIXED)
+        times["apart: edited line"] = first_token(engine, another.prompt(parallel=True), MIXED)
     rows = []
     for name, (seconds, read) in times.items():
         rows.append(Row(f"first token, {name}", seconds, "s"))
