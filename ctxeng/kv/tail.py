@@ -73,7 +73,7 @@ class Tail:
         where = self._where[layer]
         if isinstance(where, Span):
             for home, x in zip(self._home(layer, where), (k, v), strict=True):
-                home[:, row : row + len(x)] = x.transpose(0, 1)
+                home.narrow(1, row, len(x)).copy_(x.transpose(0, 1))
             return
         rows = torch.arange(row, row + len(k))
         for array, x in zip(self.dense.arrays, (k, v), strict=True):

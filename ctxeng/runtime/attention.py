@@ -71,15 +71,19 @@ class CachedAttention:
         self._cos = torch.cat([cos for cos, _ in found]) if len(found) > 1 else found[0][0]
         self._sin = torch.cat([sin for _, sin in found]) if len(found) > 1 else found[0][1]
 
-    def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Q [T, heads, d], k and v [T, kv_heads, d] -> [T, heads * d]."""
-        cos, sin = self._cos.to(q.dtype), self._sin.to(q.dtype)
-        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+    def __call__(self, layer: int, qk: Tensor, v: Tensor) -> Tensor:
+        """Queries, then keys [T, heads + kv_heads, d], v [T, kv_heads, d] -> [T, heads * d]."""
+        if qk.dtype != self._cos.dtype:
+            self._cos, self._sin = self._cos.to(qk.dtype), self._sin.to(qk.dtype)
+        qk = rotate(qk, self._cos, self._sin)
+        q, k = qk[:, : self.config.heads], qk[:, self.config.heads :]
+        if len(self.spans) == 1:
+            return answer(self.config, layer, self.spans[0], q, k, v)
         out = []
         for span in self.spans:
             rows = slice(span.start, span.start + span.count)
             out.append(answer(self.config, layer, span, q[rows], k[rows], v[rows]))
-        return out[0] if len(out) == 1 else torch.cat(out)
+        return torch.cat(out)
 
     @staticmethod
     def commit(span: Span, count: int) -> None:
@@ -94,17 +98,31 @@ def answer(
     """Write rows and attend: q [T, heads, d], k and v [T, kv_heads, d], all rotated -> [T, heads * d]."""
     tail = span.sequence.tail
     assert tail is not None, "reserve room before a pass"
+    if not tail.encodes:
+        return _stride(config, layer, span, 0, (q, k, v))
     out = []
     for first, last in tail.strides(span.count):
-        tail.write(layer, tail.length + first, k[first:last], v[first:last])
-        segments = span.sequence.segments(layer, tail.length + last)
-        queries = q[first:last].transpose(0, 1)
-        if span.watcher is not None:
-            segments = span.watcher.select(layer, queries, segments)
-        at = tail.start + tail.length + first
-        o, lse = attend(queries, segments, config.kv_heads, at=at, window=config.windows[layer])
-        if span.watcher is not None:
-            span.watcher.seen(layer, queries, segments, lse)
+        rows = q[first:last], k[first:last], v[first:last]
+        out.append(_stride(config, layer, span, first, rows))
         tail.settle(layer, tail.length + last)
-        out.append(o.transpose(0, 1).reshape(last - first, -1))
     return out[0] if len(out) == 1 else torch.cat(out)
+
+
+def _stride(
+    config: ModelConfig | CacheShape, layer: int, span: Span, first: int, rows: tuple[Tensor, Tensor, Tensor]
+) -> Tensor:
+    """Rows of a span from its number `first` on, which the tail takes at once."""
+    sequence, (q, k, v) = span.sequence, rows
+    tail, count = sequence.tail, len(q)
+    assert tail is not None
+    before = tail.length + first
+    tail.write(layer, before, k, v)
+    segments = sequence.segments(layer, before + count)
+    q, at, window = q.transpose(0, 1), tail.start + before, config.windows[layer]
+    if span.watcher is None:
+        o, _ = attend(q, segments, config.kv_heads, at=at, window=window)
+    else:
+        segments = span.watcher.select(layer, q, segments)
+        o, lse = attend(q, segments, config.kv_heads, at=at, window=window)
+        span.watcher.seen(layer, q, segments, lse)
+    return o.transpose(0, 1).reshape(count, -1)

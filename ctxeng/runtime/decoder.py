@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -15,8 +16,8 @@ from ctxeng.runtime.layers import Layer, Linear, Norm
 class Attention(Protocol):
     """How the tokens of one pass see each other and what came before."""
 
-    def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Q [T, heads, d] and k, v [T, kv_heads, d], not yet rotated -> [T, heads * d]."""
+    def __call__(self, layer: int, qk: Tensor, v: Tensor) -> Tensor:
+        """Queries then keys [T, heads + kv_heads, d], to be rotated; v [T, kv_heads, d] -> [T, heads * d]."""
         ...
 
 
@@ -37,14 +38,15 @@ class Decoder:
     def hidden(self, ids: Tensor, attention: Attention) -> Tensor:
         """Token ids [T] -> normed hidden states [T, hidden]."""
         shape = self.config
-        sizes = (shape.heads, shape.kv_heads, shape.kv_heads)
+        turned, all_heads = shape.heads + shape.kv_heads, shape.heads + 2 * shape.kv_heads
         x = functional.embedding(ids, self.embedding)
         for index, layer in enumerate(self.layers):
-            heads = layer.qkv(layer.before(x)).view(len(ids), sum(sizes), shape.head_dim)
-            q, k, v = heads.split(sizes, 1)
+            heads = layer.qkv(layer.before(x)).view(len(ids), all_heads, shape.head_dim)
+            qk, v = heads[:, :turned], heads[:, turned:]
             if layer.q_norm is not None and layer.k_norm is not None:
-                q, k = layer.q_norm(q), layer.k_norm(k)
-            x = x + layer.out(attention(index, q, k, v))
+                q, k = qk[:, : shape.heads], qk[:, shape.heads :]
+                qk = torch.cat((layer.q_norm(q), layer.k_norm(k)), 1)
+            x = x + layer.out(attention(index, qk, v))
             x = x + layer.mlp(layer.between(x))
         return self.norm(x)
 

@@ -26,10 +26,10 @@ class WholeSequence:
     batch: int = 1
     mask: Tensor | None = None
 
-    def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Q [batch * T, heads, d], k and v [batch * T, kv_heads, d] -> [batch * T, heads * d]."""
-        cos, sin = self.rotation.at(self.positions, q.dtype)
-        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+    def __call__(self, layer: int, qk: Tensor, v: Tensor) -> Tensor:
+        """Qk [batch * T, heads + kv_heads, d], v [batch * T, kv_heads, d] -> [batch * T, heads * d]."""
+        qk = rotate(qk, *self.rotation.at(self.positions, qk.dtype))
+        q, k = qk[:, : self.config.heads], qk[:, self.config.heads :]
 
         def apart(x: Tensor) -> Tensor:
             return x.view(self.batch, -1, x.shape[-2], x.shape[-1]).transpose(1, 2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -46,11 +46,15 @@ class Norm:
 
     weight: Tensor
     eps: float
+    _floor: Tensor = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_floor", torch.full(self.weight.shape, self.eps))
 
     def __call__(self, x: Tensor) -> Tensor:
         """The same shape, at unit mean square, weighted. The mean is taken in fp32."""
-        if x.dtype == torch.float32:
-            return functional.rms_norm(x, self.weight.shape, self.weight, self.eps)
+        if x.dtype == torch.float32:  # five steps, where torch's own takes seven
+            return x * torch.addcmul(self._floor, x, x).mean(-1, keepdim=True).rsqrt() * self.weight
         wide = x.float()
         return self.weight * (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)).to(x.dtype)
 

@@ -31,6 +31,8 @@ def attend(
         raise ValueError(f"q is [Hq, Tq, d] with Hq a multiple of {kv_heads} KV heads, not {tuple(q.shape)}")
     if not segments:
         return torch.zeros_like(q), q.new_full(q.shape[:2], -math.inf)
+    if len(segments) == 1 and segments[0].temperature == segments[0].scale == 1.0:
+        return _one(q, segments[0], kv_heads, at, window)
     parts = []
     for (temperature, scale), members in groupby(segments, key=lambda s: (s.temperature, s.scale)):
         found = merge([_one(q, segment, kv_heads, at, window) for segment in members])
@@ -94,7 +96,7 @@ def softmax_rows(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: fl
         bias = None
         if mask is not None:
             bias = torch.zeros(mask.shape, dtype=q.dtype).masked_fill_(~mask, -math.inf)[None]
-        o, lse = _FLASH(q[None], k[None], v[None], 0.0, is_causal=False, attn_mask=bias, scale=scale)
+        o, lse = _FLASH(q[None], k[None], v[None], 0.0, False, attn_mask=bias, scale=scale)  # noqa: FBT003
         if mask is None:
             return o[0], lse[0]
         blind = ~mask.any(-1)
@@ -103,7 +105,8 @@ def softmax_rows(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: fl
 
 
 # what torch's public call runs on a CPU, but with the log-sum-exp given out
-_FLASH = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
+_PACKET = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
+_FLASH = getattr(_PACKET, "default", None)
 _FUSED = (torch.float32, torch.bfloat16, torch.float16) if _FLASH is not None else ()
 
 

@@ -78,11 +78,10 @@ class Segment:
         return k, v, None if bool(where.live.all()) else where.live
 
     def _regular(self, span: Span, heads: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor | None]:
-        end = span.first + heads * span.stride
         if self.codec == "dense":  # as it lies: nothing is copied
-            rows = heads, span.stride * BLOCK, -1
-            k, v = (array[span.first : end].view(rows)[:, : span.length] for array in self.arrays)
-            return k, v, None
+            k, v = self.arrays
+            return _lying(k, span, heads), _lying(v, span, heads), None
+        end = span.first + heads * span.stride
         blocks = -(-span.length // BLOCK)
         codes = (array[span.first : end].unflatten(0, (heads, -1))[:, :blocks] for array in self.arrays)
         k, v = decode(self.codec, tuple(codes), dtype)
@@ -103,3 +102,12 @@ class Segment:
         if isinstance(self.where, Span):
             return self.where.length
         return int(self.where.ids.shape[1]) * (1 if isinstance(self.where, Rows) else BLOCK)
+
+
+def _lying(array: Tensor, span: Span, heads: int) -> Tensor:
+    """The span's rows [heads, length, d] of a dense array [blocks, 64, d]; each step needs two views."""
+    block, row, channel = array.stride()
+    size = heads, span.length, array.shape[-1]
+    return array.as_strided(
+        size, (span.stride * block, row, channel), array.storage_offset() + span.first * block
+    )

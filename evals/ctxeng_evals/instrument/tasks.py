@@ -14,6 +14,7 @@ from ctxeng_evals.instrument.vocabulary import FIRST_KEY, FIRST_VALUE, KEYS, SIZ
 Ids = NDArray[np.int64]
 
 _LOOSE = 0.7  # of copies that are random tokens
+_HEADED = 0.5  # of exercises whose head has text
 
 
 @dataclass(frozen=True)
@@ -171,12 +172,18 @@ def ask(key: Sequence[int], answer: int) -> Question:
 
 
 def spread(rng: Generator, filler: Filler, level: Level, given: Material) -> Exercise:
-    """Lines shuffled into documents, with runs of text between them that fill the room left."""
+    """Lines shuffled into documents, with runs of text between them that fill the room left.
+
+    Half the heads have text of their own, as a playbook would.
+    """
     head = (mark("bos"), mark("playbook"), *given.head) if given.head else (mark("bos"),)
     asked = sum(len(q.ask) + len(q.answer) for q in given.questions)
     lines = given.lines
     count = given.documents or int(rng.integers(1, max(2, min(8, len(lines) + 1))))
     left = level.length - len(head) - asked - sum(map(len, lines)) - count
+    if left > 0 and rng.random() < _HEADED:
+        head += filler.cut(rng, int(rng.integers(0, left // 3 + 1)))
+        left = level.length - len(head) - asked - sum(map(len, lines)) - count
     order = list(lines) if given.ordered else [lines[i] for i in rng.permutation(len(lines))]
     cuts = np.sort(rng.integers(0, max(1, left + 1), len(order))) if left > 0 else np.zeros(len(order), int)
     gaps = np.diff(np.concatenate(([0], cuts, [max(0, left)])))

@@ -33,6 +33,14 @@ from ctxeng_evals.instrument.vocabulary import train_tokenizer
 FIRST = 64  # shorter, and looking back a fixed way pays too well
 CORE = {"recall": 0.9, "copying": 0.8}  # what must be mastered before the length doubles
 MIX = {"recall": 0.4, "copying": 0.3, "single": 0.1, "newest": 0.06, "tracking": 0.07, "rules": 0.07}
+LAST = {
+    "recall": 0.6,
+    "copying": 0.14,
+    "single": 0.05,
+    "newest": 0.15,
+    "tracking": 0.03,
+    "rules": 0.03,
+}  # at full length
 
 
 @dataclass
@@ -112,15 +120,19 @@ class Trainer:
         self.mark(exercises, batch, right)
 
     def draw(self, rng: np.random.Generator) -> tuple[list[Exercise], Batch]:
-        """Exercises of one length, now and then shorter than the level's; a fifth in parallel pieces."""
+        """Exercises of one length, now and then shorter than the level's; some in parallel pieces.
+
+        At full length recall is what is left to learn, in order and side by side.
+        """
         p = self.progress
-        length = p.length
+        length, full = p.length, p.length == self.rung.context
         if rng.random() < 0.3:  # noqa: PLR2004 - so that shorter ones are not forgotten
             length = self.first << int(rng.integers(0, (p.length // self.first).bit_length()))
-        tasks = [t for t in MIX if t in CORE or p.length > FIRST]
-        odds = np.array([MIX[t] for t in tasks])
+        mix = LAST if full else MIX
+        tasks = [t for t in mix if t in CORE or p.length > FIRST]
+        odds = np.array([mix[t] for t in tasks])
         count = max(2, min(8192, max(2048, 4 * length)) // length)
-        parallel = length > FIRST and rng.random() < 0.2  # noqa: PLR2004
+        parallel = length > FIRST and rng.random() < (0.4 if full else 0.2)
         exercises = []
         for task in rng.choice(tasks, count, p=odds / odds.sum()):
             level = Level(length, key=int(rng.integers(1, 3)), filler=float(rng.uniform(0.1, 0.8)))
