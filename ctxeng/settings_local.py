@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, JsonValue, WithJsonSchema
+from pydantic import BeforeValidator, Field, JsonValue, WithJsonSchema, model_validator
 
 from ctxeng.errors import MissingExtra
 from ctxeng.extras import installed
@@ -15,8 +15,10 @@ from ctxeng.settings_types import Tokens
 from ctxeng.turn import Value
 
 if TYPE_CHECKING:
+    from ctxeng.kv.policy import Policy
     from ctxeng.runtime.box import Box
     from ctxeng.runtime.local import LocalModel
+    from ctxeng.runtime.plan import CachePlan
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?)?B?", re.IGNORECASE)
 
@@ -44,12 +46,51 @@ class ApeSettings(Value):
     scale: float = Field(default=1.0, gt=0, le=10)
 
 
+Method = dict[str, JsonValue] | str
+
+
+class PieceSettings(Value):
+    """How parts of one kind are kept: their codec, and a published method that works on them alone.
+
+    `read: parallel` reads each playbook entry, or each document, beside the others: it serves in any order,
+    and an edited one is all that is read again.
+    """
+
+    read: Literal["ordered", "parallel"] = "ordered"
+    codec: Literal["dense", "int8", "int4"] | None = None
+    method: Method | None = None
+
+
+class Pieces(Value):
+    """Parts that are read once and stored by themselves; a kind that is not named is kept as all else is."""
+
+    system: PieceSettings | None = None
+    playbook: PieceSettings | None = None
+    tool: PieceSettings | None = None
+    chunk: PieceSettings | None = None
+    history: PieceSettings | None = None
+
+    @model_validator(mode="after")
+    def _parallel(self) -> Self:
+        for kind in ("system", "tool", "history"):
+            given = getattr(self, kind)
+            if given is not None and given.read == "parallel":
+                raise ValueError(f"{kind} has one part: only playbook and chunk can be read side by side")
+        return self
+
+    @property
+    def named(self) -> dict[str, PieceSettings]:
+        """Those that are named."""
+        return {kind: found for kind in type(self).model_fields if (found := getattr(self, kind)) is not None}
+
+
 class LocalSettings(Value):
-    """How a local model runs. `memory` caps its cache; `store` keeps read prefixes for the next start.
+    """How a local model runs. `memory` caps its cache; `store` keeps what was read for the next start.
 
     `documents: parallel` reads each document once and serves it in any order, which their order then cannot
     tell the model; `moved` lets one serve behind another beginning too, as an approximation. `method` is a
-    published way to thin the cache: `snapkv`, or `{name: snapkv, budget: 0.5}`.
+    published way to thin the cache: `snapkv`, or `{name: snapkv, budget: 0.5}`. `pieces` says the same, and
+    the codec, for the playbook, the tools, the documents by themselves.
     """
 
     memory: Bytes = 1 << 30
@@ -62,7 +103,8 @@ class LocalSettings(Value):
     moved: bool = False
     ape: ApeSettings = ApeSettings()
     draft: Literal["none", "prompt"] = "none"
-    method: dict[str, JsonValue] | str | None = None
+    method: Method | None = None
+    pieces: Pieces = Pieces()
     temperature: float = Field(default=0.0, ge=0)
     top_p: float = Field(default=1.0, gt=0, le=1)
     min_p: float = Field(default=0.0, ge=0, le=1)
@@ -74,26 +116,31 @@ class Boxes:
 
     _boxes: dict[tuple[str, str], Box] = field(default_factory=dict)
 
-    def model(self, folder: Path, given: LocalSettings, limit: int) -> LocalModel:
-        """The model in that folder. Raises MissingExtra without torch, BadInput where it is no model."""
+    def model(
+        self, folder: Path, given: LocalSettings, limit: int = 0, base: Path | None = None
+    ) -> LocalModel:
+        """The model in that folder; files that settings name are relative to `base`.
+
+        Raises MissingExtra without torch, BadInput where it is no model.
+        """
+        base = base or Path()
         for package in ("torch", "safetensors", "tokenizers", "jinja2"):
             if not installed(package):
                 raise MissingExtra("local", package)
-        from ctxeng.kv.methods.names import make  # noqa: PLC0415 - torch
-        from ctxeng.runtime.local import LocalModel  # noqa: PLC0415
-        from ctxeng.runtime.plan import CachePlan  # noqa: PLC0415
+        from ctxeng.runtime.local import LocalModel  # noqa: PLC0415 - torch
         from ctxeng.runtime.sampling import Sampling  # noqa: PLC0415
         from ctxeng.runtime.speculative import PromptLookup  # noqa: PLC0415
 
-        named = {"name": given.method} if isinstance(given.method, str) else dict(given.method or {})
-        method = make(str(named.pop("name", "")), named) if given.method else None
-        ape = given.ape
+        apart = {kind for kind, piece in given.pieces.named.items() if piece.read == "parallel"}
+        if given.documents == "parallel":
+            apart.add("chunk")
+        box = self._box(folder, given, base)
         return LocalModel(
-            self._box(folder, given),
-            CachePlan(given.codec, method, moved=given.moved, temperature=ape.temperature, scale=ape.scale),
+            box,
+            _plan(given, box, base),
             Sampling(temperature=given.temperature, top_p=given.top_p, min_p=given.min_p),
             PromptLookup() if given.draft == "prompt" else None,
-            apart=given.documents == "parallel",
+            apart=frozenset(apart),
             limit=limit,
         )
 
@@ -103,11 +150,46 @@ class Boxes:
             box.close()
         self._boxes.clear()
 
-    def _box(self, folder: Path, given: LocalSettings) -> Box:
+    def _box(self, folder: Path, given: LocalSettings, base: Path) -> Box:
         from ctxeng.runtime.box import Box  # noqa: PLC0415 - torch
 
         options = given.model_dump(include={"memory", "dtype", "weights", "chunk", "store"})
+        if given.store is not None:
+            options["store"] = str(base / given.store)
         key = (str(folder.resolve()), repr(options))
         if key not in self._boxes:
             self._boxes[key] = Box.open(folder, **options)
         return self._boxes[key]
+
+
+def _plan(given: LocalSettings, box: Box, base: Path) -> CachePlan:
+    from ctxeng.runtime.plan import CachePlan, KindPlan  # noqa: PLC0415 - torch
+
+    kinds = {
+        kind: KindPlan(piece.codec, _method(piece.method, box, base))
+        for kind, piece in given.pieces.named.items()
+    }
+    return CachePlan(
+        given.codec,
+        _method(given.method, box, base),
+        moved=given.moved,
+        temperature=given.ape.temperature,
+        scale=given.ape.scale,
+        kinds=kinds,
+    )
+
+
+def _method(given: Method | None, box: Box, base: Path) -> Policy | None:
+    from ctxeng.kv.methods.names import make  # noqa: PLC0415 - torch
+    from ctxeng.runtime.heads import gates_of  # noqa: PLC0415
+
+    if not given:
+        return None
+    options: dict[str, Any] = {"name": given} if isinstance(given, str) else dict(given)
+    name = str(options.pop("name", ""))
+    if name == "duo":  # its heads are measured once: the file, or the store, keeps them
+        path = options.get("gates")
+        folder = box.engine.store.folder
+        kept = base / str(path) if path else folder / "heads.json" if folder is not None else None
+        options["gates"] = gates_of(box.engine, kept)
+    return make(name, options)

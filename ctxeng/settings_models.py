@@ -60,7 +60,7 @@ class Makers:
             return model if given.window is None else OnboxModel(encoder, model.counter, given.window)
         if given.id.startswith("local:"):
             weights = self.folder / given.id.removeprefix("local:")
-            return self.boxes.model(weights, given.local, given.window or 0)
+            return self.boxes.model(weights, given.local, given.window or 0, self.folder)
         if "/" not in given.id:
             raise UnknownName("model", given.id, _KNOWN)
         return LiteLLMModel(

@@ -221,7 +221,10 @@ Finish = Literal["stop", "length", "calls", "filtered", "cancelled"]
 
 
 class Answer(Value):
-    """A model's answer; `cited` are refs of sections, `attribution` says how they were found."""
+    """A model's answer; `cited` are refs of sections, `attribution` says how they were found.
+
+    `notes` say what was not as it was asked for: an approximation, a part read in order instead.
+    """
 
     message: Message
     finish: Finish = "stop"
@@ -230,6 +233,7 @@ class Answer(Value):
     attribution: str = ""
     usage: dict[str, Usage] = {}
     model: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:

@@ -71,7 +71,7 @@ def _run(folder: Path, given: LocalSettings, key: str, host: str, port: int, mos
 
     boxes = Boxes()
     with notes().status(f"loading {folder} ..."):
-        model = boxes.model(folder, given, 0)
+        model = boxes.model(folder, given)
     server = Server(model.box, model.plan, key, most, waiting)
     try:
         uvicorn.run(server.app(), host=host, port=port, log_level="info", access_log=False)

@@ -129,7 +129,7 @@ class Evicting:
         grown = sequence.length - self._settled
         if self._settled and (not self.policy.every or grown < self.policy.every):
             return
-        if any(p.turn is not None or p.parallel for p in sequence.placed):
+        if any(p.turn is not None or p.apart for p in sequence.placed):
             raise BadInput("a policy that drops rows needs a plain sequence: no parallel or moved parts")
         evidence = [self._evidence(layer, sequence) for layer in range(self.shape.layers)]
         keep = self.policy.choose(evidence)
@@ -140,7 +140,7 @@ class Evicting:
         index = [
             [e.numbers[h, k] for h, k in enumerate(kept)] for e, kept in zip(evidence, keep, strict=True)
         ]
-        piece = ragged(pools.of(sequence.codec), rows, index, sequence.length, 0)
+        piece = ragged(pools.of(sequence.codec), rows, index, sequence.length, sequence.start)
         for layer, columns in self._columns.items():
             self._columns[layer] = _moved(columns, keep[layer], piece.segments[layer])
         sequence.replace(piece)

@@ -71,8 +71,8 @@ class Piece:
 class Placed:
     """A piece at its place in a sequence: `shift` positions from where it was encoded.
 
-    `turn`: cos and sin of the rotation by -shift that the query makes (None: no shift). `parallel` pieces do
-    not see each other; `temperature` and `scale` are APE's.
+    `turn`: cos and sin of the rotation by -shift that the query makes (None: no shift). An `apart` piece was
+    read as a part of its own, perhaps side by side with others; `temperature` and `scale` are APE's.
     """
 
     piece: Piece
@@ -80,7 +80,7 @@ class Placed:
     turn: tuple[Tensor, Tensor] | None = None
     temperature: float = 1.0
     scale: float = 1.0
-    parallel: bool = False
+    apart: bool = False
 
     def segment(self, layer: int) -> Segment:
         """What the query meets in that layer."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -25,6 +26,19 @@ class Watch(Protocol):
 
     def settle(self, sequence: Sequence, pools: Pools) -> None:
         """The prompt is in the cache, or a pass of generation is over: thin it, if that is the policy."""
+        ...
+
+
+@runtime_checkable
+class Keeps(Protocol):
+    """A policy at work that made something of what it read, which outlives the process."""
+
+    def keep(self, path: Path, name: str) -> None:
+        """Write it; `name` says what of."""
+        ...
+
+    def recall(self, path: Path, name: str) -> bool:
+        """Read it; false where there is none of that name."""
         ...
 
 

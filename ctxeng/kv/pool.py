@@ -48,7 +48,7 @@ class Pool:
     """
 
     def __init__(self, codec: Codec, k_dim: int, v_dim: int, dtype: torch.dtype, budget: Budget) -> None:
-        self.codec, self.budget = codec, budget
+        self.codec, self.k_dim, self.budget = codec, k_dim, budget
         self.block_bytes = block_bytes(codec, k_dim, v_dim, dtype)
         self.size = max(1, budget.cap // self.block_bytes)
         try:

@@ -71,6 +71,12 @@ class Sequence:
         return self.tail.start + self.tail.length if self.tail else before
 
     @property
+    def start(self) -> int:
+        """The rotary position of its first token."""
+        first = self.placed[0] if self.placed else None
+        return first.piece.start + first.shift if first else self.tail.start if self.tail else 0
+
+    @property
     def room(self) -> int:
         """Tokens that can still be written without asking for more."""
         return self.tail.capacity - self.tail.length if self.tail else 0
@@ -113,7 +119,7 @@ class Sequence:
     @property
     def plain(self) -> bool:
         """Whether every token is there, in order, where it was encoded: what a prefix store can keep."""
-        return all(p.turn is None and not p.parallel and not p.piece.index for p in self.placed)
+        return all(p.turn is None and not p.apart and not p.piece.index for p in self.placed)
 
     @property
     def sealed_tokens(self) -> int:

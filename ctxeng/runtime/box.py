@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +12,12 @@ from typing import Any, Self
 from ctxeng.errors import BadInput
 from ctxeng.kv.prefix import PrefixStore
 from ctxeng.runtime.calls import MARKS, Form, detect
-from ctxeng.runtime.chat import ChatTemplate, Rendered, encode_piece
+from ctxeng.runtime.chat import ChatTemplate
 from ctxeng.runtime.engine import Engine
 from ctxeng.runtime.grammar import Grammars
-from ctxeng.runtime.prompt import Part, Prompt
+from ctxeng.runtime.prompt import Prompt
 from ctxeng.runtime.tokenizer import HfTokenizer, Tokenizer
+from ctxeng.runtime.typed import Mark, Typing, names_of
 from ctxeng.runtime.weights import Dtype, load
 
 
@@ -78,45 +78,21 @@ class Box:
         self,
         messages: Sequence[Mapping[str, Any]],
         tools: Sequence[Mapping[str, Any]] = (),
-        apart: Sequence[str] = (),
+        marks: Sequence[Mark] = (),
     ) -> Prompt:
-        """Messages and tools as the template says them, in tokens.
+        """Messages and tools as the template says them, in typed parts of tokens.
 
-        Texts of `apart`, where they stand in contents one behind another, become parallel parts: read once,
-        and then at hand in any order. Where that cannot be, everything is read in order.
+        `marks` are texts within messages that are parts of their own. Where the template does not let them be
+        found, all is read in order, and the prompt's notes say so.
         """
         plain = [_plain(message) for message in messages]
         rendered = self.template.pieces(plain, tools, special=self.tokenizer.special)
-        parts = [part for piece in rendered for part in self._parts(piece, apart)]
-        turns = sum(a.parallel != b.parallel for a, b in itertools.pairwise(parts))
-        if turns > 2 or not parts or parts[-1].parallel:  # noqa: PLR2004 - into the run of parts, and out
-            parts = [Part(part.kind, part.ids) for part in parts]
-        return Prompt(tuple(parts))
+        roles = [str(message.get("role")) for message in plain]
+        return Typing(self.tokenizer, roles, marks, names_of(tools)).prompt(rendered)
 
     def close(self) -> None:
         """End the engine. Idempotent."""
         self.engine.close()
-
-    def _parts(self, piece: Rendered, apart: Sequence[str]) -> list[Part]:
-        kind = "glue" if piece.glue else "text"
-        if piece.glue or not apart:
-            return [Part(kind, tuple(encode_piece(piece, self.tokenizer)))]
-        found: list[Part] = []
-        at = 0
-        for text in apart:
-            start = piece.text.find(text, at)
-            if start < 0:
-                continue
-            if piece.text[at:start].strip() or not found:
-                found.append(Part(kind, tuple(self.tokenizer.encode(piece.text[at:start]))))
-            # one line break behind a document belongs to it, so that nothing stands between two of them
-            end = start + len(text)
-            end += piece.text[end : end + 1] == "\n"
-            found.append(Part("chunk", tuple(self.tokenizer.encode(piece.text[start:end])), parallel=True))
-            at = end
-        if piece.text[at:]:
-            found.append(Part(kind, tuple(self.tokenizer.encode(piece.text[at:]))))
-        return [part for part in found if part.ids]
 
 
 def _plain(message: Mapping[str, Any]) -> dict[str, Any]:

@@ -201,7 +201,7 @@ class Engine(Holdings):
             except Exception as error:  # noqa: BLE001 - one run's trouble is no other's
                 run.fail(error)
                 continue
-            spans.append(Span(sequence, len(ids), len(tokens), run.rotation, run.watcher))
+            spans.append(Span(sequence, len(ids), len(tokens), run.rotation, run.watching))
             ids += tokens
         runs = [run for run in runs if not run.ended]
         if not runs:

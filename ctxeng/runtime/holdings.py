@@ -32,7 +32,8 @@ class Holdings:
         cache = Shape(shape.layers, shape.kv_heads, shape.head_dim, decoder.embedding.dtype)
         self.pools = Pools(cache, Budget(memory))
         self.store = store if store is not None else PrefixStore()
-        self.pieces = PieceStore()
+        folder = self.store.folder
+        self.pieces = PieceStore(self.pools, folder / "pieces" if folder is not None else None)
         self.identity = f"{decoder.fingerprint}|{tokenizer.fingerprint if tokenizer else ''}"
         self._rotation = Rotation.upto(shape.rope, min(shape.max_positions, 4096))
 
@@ -55,21 +56,22 @@ class Holdings:
 
     def room(self, sequence: Cache, tokens: int) -> None:
         """Room for so many more tokens; what is only stored makes way. Raises CacheFull."""
-        self._with_room(lambda: sequence.reserve(tokens))
+        self.with_room(lambda: sequence.reserve(tokens))
 
     def freeze(self, sequence: Cache) -> Piece:
         """The sequence's tail as a piece. Raises CacheFull."""
-        return self._with_room(sequence.freeze)
+        return self.with_room(sequence.freeze)
 
     def fork(self, sequence: Cache) -> Cache:
         """A second sequence that goes on from here. Raises CacheFull."""
-        return self._with_room(sequence.fork)
+        return self.with_room(sequence.fork)
 
     def thin(self, watcher: Watch, sequence: Cache) -> None:
         """Let a policy settle what is kept; for a moment old and new are held both. Raises CacheFull."""
-        self._with_room(lambda: watcher.settle(sequence, self.pools))
+        self.with_room(lambda: watcher.settle(sequence, self.pools))
 
-    def _with_room(self, work: Callable[[], T]) -> T:
+    def with_room(self, work: Callable[[], T]) -> T:
+        """Do what needs blocks; what is only stored makes way. Raises CacheFull."""
         while True:
             try:
                 return work()

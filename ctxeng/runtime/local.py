@@ -19,6 +19,7 @@ from ctxeng.runtime.plan import CachePlan
 from ctxeng.runtime.prompt import Prompt
 from ctxeng.runtime.sampling import Sampling
 from ctxeng.runtime.speculative import Drafter
+from ctxeng.runtime.typed import Mark
 from ctxeng.text.replies import parsed_or_none
 from ctxeng.tokens import Counter, Exact, Overhead, remembered
 from ctxeng.turn import Answer, Ask, Call, Choices, Context, Finish, Message, Schema, Section, Text, Usage
@@ -28,17 +29,18 @@ _GLUE = Overhead(message=8, priming=8)  # tokens of a template around a message;
 
 @dataclass(frozen=True)
 class LocalModel:
-    """A model on this machine. `plan` says how its cache is kept.
+    """A model on this machine. `plan` says how its cache is kept, its `kinds` how parts of a kind are.
 
-    With `apart`, documents are read side by side, once, and serve in any order (APE); order then says nothing
-    to the model. `limit` narrows the window the weights were made for.
+    What is of a kind in `apart` (playbook: each entry; chunk: each document) is read side by side, once, and
+    serves in any order (APE); order then says nothing to the model. `limit` narrows the window the weights
+    were made for.
     """
 
     box: Box
     plan: CachePlan = CachePlan()
     sampling: Sampling = Sampling()
     drafter: Drafter | None = None
-    apart: bool = False
+    apart: frozenset[str] = frozenset()
     limit: int = 0
     layout: Layout = Layout()
 
@@ -102,8 +104,14 @@ class LocalModel:
 
     def _prompt(self, context: Context) -> Prompt:
         made = render.chat(context, self.layout)
-        apart = [render.text_of(section) for section in context.of("chunk")] if self.apart else ()
-        return self.box.prompt(made.messages, made.tools, apart)
+        marks = [
+            Mark(kind, render.text_of(section), kind in self.apart)
+            for kind in ("playbook", "chunk")
+            if kind in self.apart or kind in self.plan.kinds
+            for section in context.of(kind)
+            if kind == "chunk" or section.trust == "trusted"
+        ]
+        return self.box.prompt(made.messages, made.tools, marks)
 
     def _options(self, ask: Ask) -> Generate:
         sampling = self.sampling
@@ -118,7 +126,7 @@ class LocalModel:
             stop_texts=ask.stop,
             constraint=self._form(ask),
             deadline=ask.deadline,
-            drafter=self.drafter if self.plan.policy is None else None,
+            drafter=None if self.plan.selects else self.drafter,
         )
 
     def _form(self, ask: Ask) -> Grammar | None:
@@ -169,6 +177,7 @@ class LocalModel:
             parsed=None if report.ended == "cancelled" else parsed_or_none(whole, ask.want),
             usage={"answer": usage},
             model=self.name,
+            notes=report.notes,
         )
 
 

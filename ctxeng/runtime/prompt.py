@@ -1,9 +1,8 @@
-"""A prompt as typed pieces: what is read in order, and what stands side by side and can be stored apart."""
+"""A prompt as typed parts: what is read in order, what stands side by side, what is stored by itself."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from ctxeng.errors import BadInput
@@ -13,8 +12,8 @@ from ctxeng.errors import BadInput
 class Part:
     """Tokens of one kind (system, playbook, tool, chunk, history, query ...).
 
-    `parallel` parts do not see each other: each is encoded right behind what stands before the first of them,
-    and stored under its own tokens, so that it serves in any company and any order.
+    `parallel` parts in a row do not see each other: each is encoded right behind what stands before the first
+    of them, and stored under its own tokens, so that it serves in any company and any order.
     """
 
     kind: str
@@ -23,42 +22,56 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Prompt:
-    """Parts in order: a head, parallel parts (if any) behind one another, and the rest.
+class Lot:
+    """Tokens that are read in one go: a part that is kept by itself, or plain ones in a row (kind empty)."""
 
-    Raises BadInput where there is nothing to read at the end, or parallel parts are not in one run.
+    ids: list[int]
+    kind: str = ""
+    parallel: bool = False
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Parts in order. `notes`: what could not be as it was asked for, in words; the report hands them on.
+
+    Raises BadInput where the prompt does not end with a token that is no parallel part.
     """
 
     parts: tuple[Part, ...]
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.rest:
+        last = next((part for part in reversed(self.parts) if part.ids), None)
+        if last is None or last.parallel:
             raise BadInput("a prompt ends with at least one token that is no parallel part")
-        turns = sum(a.parallel != b.parallel for a, b in itertools.pairwise(self.parts))
-        if turns > 1 + (not self.parts[0].parallel):
-            raise BadInput("parallel parts of a prompt stand behind one another, with nothing between them")
 
     @classmethod
     def of(cls, prompt: Prompt | Sequence[int]) -> Prompt:
         """Plain tokens as a prompt of one part."""
         return prompt if isinstance(prompt, Prompt) else cls((Part("text", tuple(prompt)),))
 
-    @property
-    def head(self) -> list[int]:
-        """Tokens before the parallel parts; none where there are no parallel parts."""
-        first = next((i for i, part in enumerate(self.parts) if part.parallel), 0)
-        return [token for part in self.parts[:first] for token in part.ids]
+    def lots(self, kinds: Collection[str] = ()) -> list[Lot]:
+        """What is read before the rest: parts that are parallel or of these kinds, plain runs between them.
+
+        Nothing where there are no such parts. The rest, from the last such part on, has at least one token.
+        """
+        parts = [part for part in self.parts if part.ids]
+        own = [part.parallel or part.kind in kinds for part in parts[:-1]]
+        end = max((number + 1 for number, found in enumerate(own) if found), default=0)
+        found: list[Lot] = []
+        for part, apart in zip(parts[:end], own, strict=False):
+            if apart:
+                found.append(Lot(list(part.ids), part.kind, part.parallel))
+            elif found and not found[-1].kind:
+                found[-1].ids.extend(part.ids)
+            else:
+                found.append(Lot(list(part.ids)))
+        return found
 
     @property
     def parallel(self) -> list[tuple[int, ...]]:
         """The parallel parts that hold a token."""
         return [part.ids for part in self.parts if part.parallel and part.ids]
-
-    @property
-    def rest(self) -> list[int]:
-        """Tokens behind the parallel parts; all of them where there are none."""
-        last = max((i for i, part in enumerate(self.parts) if part.parallel), default=-1)
-        return [token for part in self.parts[last + 1 :] for token in part.ids]
 
     @property
     def ids(self) -> list[int]:

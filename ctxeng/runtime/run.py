@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ctxeng.errors import BadInput, BadReply
+from ctxeng.errors import BadReply
 from ctxeng.kv.policy import Watch
 from ctxeng.kv.sequence import Sequence
 from ctxeng.runtime.attention import CachedAttention, Span
+from ctxeng.runtime.checks import check
 from ctxeng.runtime.job import Ended, Generate, Handle, Report, Token
 from ctxeng.runtime.kept import Kept
 from ctxeng.runtime.plan import CachePlan
@@ -41,16 +42,7 @@ class Run:
         kept: Kept | None = None,
     ) -> None:
         ids = prompt.ids
-        vocabulary = engine.decoder.config.vocab
-        odd = next((i for i in ids if not 0 <= i < vocabulary), None)
-        if odd is not None:
-            raise BadInput(f"token {odd} is none of the {vocabulary} the model knows")
-        if options.max_tokens < 0:
-            raise BadInput(f"max_tokens must be 0 or more, not {options.max_tokens}")
-        if options.drafter is not None and plan.policy is not None:
-            raise BadInput("a drafter needs a cache without a policy: what is checked has to be read whole")
-        if prompt.parallel and plan.policy is not None and plan.policy.destroys:
-            raise BadInput("a policy that drops rows needs all of the prompt in order: no parallel parts")
+        check(prompt, ids, options, plan, engine.decoder.config.vocab)
         self.engine, self.ids, self.options, self.plan = engine, ids, options, plan
         self.whole = prompt
         self.prompt = len(ids)
@@ -67,7 +59,7 @@ class Run:
         self.started, self.first = engine.now(), 0.0
         self.cached = self.sequence.length
         self.changed: int | None = self.cached
-        self.notes: list[str] = []
+        self.notes = list(prompt.notes)
         self.ended = False
         self.guesses: list[int] = []
         self.choices = 0
@@ -85,6 +77,12 @@ class Run:
         """The cache that the next pass writes to, and the tokens that belong in it."""
         stage = self.reading.stage if self.reading is not None else None
         return (stage.sequence, stage.ids) if stage is not None else (self.sequence, self.ids)
+
+    @property
+    def watching(self) -> Watch | None:
+        """The policy that looks on at the next pass."""
+        stage = self.reading.stage if self.reading is not None else None
+        return stage.watcher if stage is not None else self.watcher
 
     @property
     def left(self) -> int:
@@ -105,8 +103,11 @@ class Run:
         self.key = engine.key(plan, total)
         try:
             fresh = self.sequence.length == 0
-            if fresh and self.whole.parallel:
-                self.reading = Reading(engine, self.whole, plan, self.key, self.rotation)
+            lots = self.whole.lots(plan.kinds) if fresh else []
+            if plan.policy is not None and self.watcher is None:
+                self.watcher = plan.policy.watch(engine.pools.shape)
+            if lots:
+                self.reading = Reading(engine, lots, plan, self.key, self.rotation)
                 self.reading.begin()
                 self._read_parts()
             else:
@@ -116,8 +117,6 @@ class Run:
         except BaseException:
             self._give_back()
             raise
-        if plan.policy is not None and self.watcher is None:
-            self.watcher = plan.policy.watch(engine.pools.shape)
 
     def _find(self) -> None:
         policy = self.plan.policy
@@ -173,11 +172,14 @@ class Run:
         assert self.reading is not None
         if self.reading.stage is not None:
             return
-        self.sequence.placed = self.reading.take()
+        self.sequence.placed, choosing = self.reading.take()
+        if choosing is not None:
+            choosing.rest, self.watcher = self.watcher, choosing
         self.cached, self.changed = self.reading.cached, self.reading.changed
+        self.notes += self.reading.notes
         if self.reading.moved:
             self.notes.append(
-                f"approximate: {self.reading.moved} tokens of parallel parts were read behind another head"
+                f"approximate: {self.reading.moved} tokens of stored parts were read behind another head"
             )
         self.reading.release()
         self.reading = None

@@ -60,10 +60,7 @@ def _one(q: Tensor, segment: Segment, kv_heads: int, at: int, window: int | None
     heads, count, d = q.shape
     if k.shape[1] == 0:
         return q.new_zeros(heads, count, v.shape[-1]), q.new_full((heads, count), -math.inf)
-    if segment.turn is not None:
-        cos, sin = segment.turn
-        q = q * cos + q.roll(d // 2, -1) * sin
-    q = q.reshape(kv_heads, -1, d)
+    q = segment.facing(q).reshape(kv_heads, -1, d)
     if segment.channels is not None:
         q = q.gather(2, segment.channels.unsqueeze(1).expand(-1, q.shape[1], -1))
     mask = _mask(segment, k.shape[1], count, at, window, live)

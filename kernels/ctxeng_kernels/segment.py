@@ -97,6 +97,13 @@ class Segment:
             mask = earlier if mask is None else mask & earlier
         return mask
 
+    def facing(self, q: Tensor) -> Tensor:
+        """Queries [..., d] turned into the segment's own positions."""
+        if self.turn is None:
+            return q
+        cos, sin = self.turn
+        return q * cos + q.roll(q.shape[-1] // 2, -1) * sin
+
     def rows_held(self) -> int:
         """Rows that `rows` gives, live or not."""
         if isinstance(self.where, Span):

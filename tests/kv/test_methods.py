@@ -42,6 +42,7 @@ ALL = {  # options under which nothing is given up
     "think": {"keep": 1.0},
     "quest": {"pages": 100},
     "squeezed": {"fixed": 64, "quantile": 0.0},
+    "duo": {"gates": GATES, "share": 1.0},
 }
 HALF = {
     "streaming": {"budget": 0.5},
@@ -113,6 +114,7 @@ def test_the_end_of_the_prompt_stays_and_the_same_is_kept_again(engine, name):
 @pytest.mark.parametrize("name", METHODS)
 def test_a_second_turn_goes_on_from_what_was_kept(engine, name):
     others = {"think": {"keep": 0.5}, "quest": {"pages": 2}, "squeezed": {"fixed": 128}}
+    others["duo"] = {"gates": GATES, "sinks": 4, "recent": 60}
     options = HALF.get(name) or others[name]
     with settled(engine, tokens(300), make(name, options)) as session:
         ids, report = session.generate(tokens(40, 1), Generate(10)).result()

@@ -123,5 +123,5 @@ def test_an_index_is_kept_and_refused_by_a_context_that_differs_by_one_token(eng
 
 
 def test_options_out_of_range_are_refused():
-    with pytest.raises(BadInput, match="fixed >= 1"):
-        Squeezed(0)
+    with pytest.raises(BadInput, match="fixed >= 0"):
+        Squeezed(-1)

@@ -135,5 +135,5 @@ def test_drafters_and_policies_that_thin_do_not_go_together(engine):
     policy = Evict(Scorer(), 100)
     with pytest.raises(BadInput, match="must not thin"):
         SelectedCache(policy)
-    with pytest.raises(BadInput, match="without a policy"):
+    with pytest.raises(BadInput, match="read whole"):
         engine.submit([1], Generate(1, drafter=PromptLookup()), CachePlan(policy=policy))

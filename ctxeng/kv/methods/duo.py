@@ -31,11 +31,12 @@ class Gates:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BadInput(f"{path}: no gates of heads ({error})") from None
         if found.model != model:
-            raise BadInput(f"{path}: gates of another model; measure this one's with kv.methods.duo_profile")
+            raise BadInput(f"{path}: gates of another model; delete it, and this one's are measured")
         return found
 
     def write(self, path: str | Path) -> None:
         """Keep them in a file."""
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         write_atomic(Path(path), json.dumps({"model": self.model, "gates": self.values}))
 
     def full(self, share: float) -> tuple[tuple[bool, ...], ...]:

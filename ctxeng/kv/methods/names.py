@@ -8,6 +8,7 @@ from typing import Any
 
 from ctxeng.errors import BadInput, UnknownName
 from ctxeng.kv.methods.adakv import adakv
+from ctxeng.kv.methods.duo import Gates, duo
 from ctxeng.kv.methods.h2o import h2o
 from ctxeng.kv.methods.pyramidkv import pyramidkv
 from ctxeng.kv.methods.quest import Quest
@@ -28,13 +29,15 @@ METHODS: Mapping[str, Callable[..., Policy]] = {
     "think": Think,
     "quest": Quest,
     "squeezed": Squeezed,
+    "duo": duo,
 }
 
 
 def make(name: str, options: Mapping[str, Any] | None = None) -> Policy:
     """The method with these options, the rest at their defaults.
 
-    Raises UnknownName for a method, and BadInput for an option, that there is none of.
+    Raises UnknownName for a method, and BadInput for an option, that there is none of; DuoAttention's `gates`
+    are an object here.
     """
     if name not in METHODS:
         raise UnknownName("cache method", name, list(METHODS))
@@ -42,4 +45,7 @@ def make(name: str, options: Mapping[str, Any] | None = None) -> Policy:
     for option in options or {}:
         if option not in known:
             raise BadInput(f"{name} has no option {option!r}; it has: {', '.join(known)}")
-    return METHODS[name](**(options or {}))
+    given = dict(options or {})
+    if name == "duo" and not isinstance(given.get("gates"), Gates):
+        raise BadInput("duo needs the gates of this model's heads: ctxeng.runtime.heads measures them")
+    return METHODS[name](**given)

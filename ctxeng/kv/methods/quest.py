@@ -59,7 +59,7 @@ class Paging:
             whole, begun = parted(segment, self.shape.kv_heads)
             if whole is not None and whole.ids.shape[1] > self.policy.pages:
                 bounds = self._known(layer, segment, whole)
-                chosen = best(q, bounds, self.policy.pages, self.shape.kv_heads)
+                chosen = best(segment.facing(q), bounds, self.policy.pages, self.shape.kv_heads)
                 fill = torch.full_like(chosen, BLOCK)
                 found.append(replace(segment, where=Table(whole.ids.gather(1, chosen), fill), causal=False))
                 found += [begun] if begun is not None else []

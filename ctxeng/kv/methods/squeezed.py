@@ -6,6 +6,7 @@ Best for what comes first and is asked about often: the playbook, the tools, a s
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -19,7 +20,7 @@ from ctxeng_kernels.segment import Rows, Segment, Span
 
 @dataclass(frozen=True)
 class Squeezed:
-    """Squeeze the first `fixed` tokens; what follows is always read whole.
+    """Squeeze the first `fixed` tokens (0: all of what is read first); what follows is always read whole.
 
     Clusters are `share` of the fixed keys, and `coarse` of them stand above; the threshold lets the share
     1 - `quantile` of the keys through, as the last `calibrate` queries of the fixed context have it. `reach`
@@ -27,7 +28,7 @@ class Squeezed:
     has to lie in one run of dense blocks, else everything is read. Raises BadInput.
     """
 
-    fixed: int
+    fixed: int = 0
     quantile: float = 0.9
     share: float = 0.05
     coarse: float = 0.01
@@ -37,8 +38,8 @@ class Squeezed:
     index: Index | None = None
 
     def __post_init__(self) -> None:
-        if self.fixed < 1 or not 0 <= self.quantile < 1 or not 0 < self.share <= 1:
-            raise BadInput("Squeezed Attention needs fixed >= 1, 0 <= quantile < 1 and 0 < share <= 1")
+        if self.fixed < 0 or not 0 <= self.quantile < 1 or not 0 < self.share <= 1:
+            raise BadInput("Squeezed Attention needs fixed >= 0, 0 <= quantile < 1 and 0 < share <= 1")
 
     @property
     def rows(self) -> int | None:
@@ -69,13 +70,13 @@ class Squeezing:
         """Of the fixed rows those of clusters above the threshold; only for single queries, with an index."""
         if self.index is None or q.shape[1] > 1 or not isinstance(segments[0].where, Span):
             return segments
-        first, fixed = segments[0], self.policy.fixed
+        first, fixed = segments[0], self.index.layers[layer].labels.shape[1]
         span = first.where
         assert isinstance(span, Span)
         if first.codec != "dense" or span.length < fixed:
             return segments
         clusters = self.index.layers[layer]
-        chosen = clusters.scores(q, reach=self.policy.reach) >= self.index.threshold
+        chosen = clusters.scores(first.facing(q), reach=self.policy.reach) >= self.index.threshold
         picked = chosen.gather(1, clusters.labels)
         picked = torch.cat((picked, picked.new_ones(len(picked), span.length - fixed)), 1)
         order, live = packed(picked)
@@ -89,7 +90,7 @@ class Squeezing:
         del segments, lse
         start = self._seen.get(layer, 0)
         self._seen[layer] = start + q.shape[1]
-        own = q[:, : max(0, self.policy.fixed - start)]
+        own = q[:, : max(0, self.policy.fixed - start)] if self.policy.fixed else q
         if self.index is None and own.shape[1]:
             before = self._queries.get(layer, own[:, :0])
             self._queries[layer] = torch.cat((before, own), 1)[:, -self.policy.calibrate :].clone()
@@ -100,12 +101,27 @@ class Squeezing:
         if self.index is None and sequence.length >= self.policy.fixed:
             self.index = self.build(sequence)
 
+    def keep(self, path: Path, name: str) -> None:
+        """Write the index."""
+        if self.index is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace(self.index, name=name).write(path)
+
+    def recall(self, path: Path, name: str) -> bool:
+        """Read the index of that very context."""
+        try:
+            self.index = Index.read(path, name)
+        except BadInput:
+            return False
+        return True
+
     def build(self, sequence: Sequence, name: str = "") -> Index:
         """Clusters of every layer, and the threshold that the last queries of the context calibrate."""
         layers, weights = [], []
         policy = self.policy
         for layer in range(self.shape.layers):
-            keys = sequence.dense(layer)[0][:, : policy.fixed]
+            keys = sequence.dense(layer)[0]
+            keys = keys[:, : policy.fixed] if policy.fixed else keys
             made = Clusters.of(keys, policy.share, policy.coarse, policy.seed)
             layers.append(made)
             queries = self._queries[layer].split(1, 1)

@@ -92,13 +92,14 @@ class Thinning:
         width = channels[0].shape[1]
         index = [[torch.arange(cut)] * self.shape.kv_heads] * self.shape.layers
         rest = [[torch.arange(tokens - cut)] * self.shape.kv_heads] * self.shape.layers
-        first = ragged(pools.of(sequence.codec, width), thin, index, cut, 0)
+        start = sequence.start
+        first = ragged(pools.of(sequence.codec, width), thin, index, cut, start)
         segments = zip(first.segments, channels, strict=True)
         narrowed = tuple(replace(segment, channels=kept) for segment, kept in segments)
         try:
-            second = ragged(pools.of(sequence.codec), whole, rest, tokens - cut, cut)
+            second = ragged(pools.of(sequence.codec), whole, rest, tokens - cut, start + cut)
         except BaseException:
             first.release()
             raise
-        sequence.replace(Piece(narrowed, first.holds, cut, 0, first.index), second)
+        sequence.replace(Piece(narrowed, first.holds, cut, start, first.index), second)
         self._done = True
