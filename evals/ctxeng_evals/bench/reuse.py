@@ -2,68 +2,70 @@
 
 from __future__ import annotations
 
-import resource
-import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from ctxeng.kv.prefix import PrefixStore
 from ctxeng.runtime.engine import Engine
 from ctxeng.runtime.job import Generate
 from ctxeng.runtime.plan import CachePlan
 from ctxeng.runtime.prompt import Part, Prompt
-from ctxeng.runtime.session import Session
 from ctxeng_evals.bench.runtime_models import HALF, Weights
 from ctxeng_evals.bench.table import Figures, Row
 from ctxeng_evals.instrument.shipped import Instrument, instrument
 from ctxeng_evals.instrument.tasks import Exercise, Level, recall
 from ctxeng_evals.stats import difference_of, mean_of
 
-LAYERS = 4  # of the 24 of a 0.5B model: all times scale alike
-HEAD, DOCUMENTS, DOCUMENT, QUERY = 2048, 8, 704, 64
+SYSTEM, ENTRIES, ENTRY, DOCUMENTS, DOCUMENT, QUERY = 512, 32, 48, 8, 704, 64
 EXERCISES = 60
 MIXED = CachePlan(moved=True)
+APART = frozenset({"chunk"})
+ALL_APART = frozenset({"playbook", "chunk"})
 
 Ids = list[int]
 
 
 @dataclass(frozen=True)
 class Request:
-    """A playbook with tools, documents, a question: all as tokens."""
+    """A system text, a playbook, documents, a question: all as tokens."""
 
-    head: Ids
+    system: Ids
+    entries: tuple[Ids, ...]
     documents: tuple[Ids, ...]
     query: Ids
 
-    def prompt(self, *, parallel: bool) -> Prompt:
-        """The same as typed pieces; read in order, or documents side by side."""
-        documents = [Part("chunk", tuple(d), parallel=parallel) for d in self.documents]
-        return Prompt((Part("playbook", tuple(self.head)), *documents, Part("query", tuple(self.query))))
+    def prompt(self, apart: frozenset[str] = frozenset()) -> Prompt:
+        """The same as typed parts; those of kinds in `apart` side by side."""
+        parts = [Part("system", tuple(self.system))]
+        parts += [Part("playbook", tuple(e), parallel="playbook" in apart) for e in self.entries]
+        parts += [Part("chunk", tuple(d), parallel="chunk" in apart) for d in self.documents]
+        return Prompt((*parts, Part("query", tuple(self.query))))
 
     def turned(self) -> Request:
         """The documents in another order."""
-        return Request(self.head, self.documents[::-1], self.query)
+        return replace(self, documents=self.documents[::-1])
 
     def edited(self, rng: np.random.Generator, vocabulary: int) -> Request:
-        """One line of the playbook, five tokens in its middle, put otherwise."""
-        at, head = len(self.head) // 2, list(self.head)
-        head[at : at + 5] = rng.integers(20, vocabulary, 5).tolist()
-        return Request(head, self.documents, self.query)
+        """One entry of the playbook, in its middle, put otherwise: five of its tokens."""
+        at = len(self.entries) // 2
+        entry = list(self.entries[at])
+        middle = len(entry) // 2
+        entry[middle : middle + 5] = rng.integers(20, vocabulary, 5).tolist()
+        return replace(self, entries=(*self.entries[:at], entry, *self.entries[at + 1 :]))
 
 
 def run(seed: int = 0) -> Figures:
-    """Speed on random weights, right answers on the trained instrument, a long session under a cap."""
+    """Speed on random weights, right answers on the trained instrument."""
     torch.manual_seed(seed)
-    rows = [*_speed(seed), *_answers(seed), *_agent(seed)]
+    rows = [*_speed(seed), *_answers(seed)]
+    layers, threads = HALF["num_hidden_layers"], torch.get_num_threads()
     notes = (
-        f"speed: {LAYERS} of 24 layers of a 0.5B shape, random weights; {torch.get_num_threads()} threads",
-        f"playbook and tools {HEAD} tokens, {DOCUMENTS} documents of {DOCUMENT}, a question of {QUERY}",
-        "prefix cache alone: what serving engines do; apart: documents read side by side, in any order",
+        f"speed: a 0.5B shape, {layers} layers, random weights; {threads} threads",
+        f"tokens: system {SYSTEM}, {ENTRIES} entries of {ENTRY}, {DOCUMENTS} documents of {DOCUMENT}",
+        f"a question of {QUERY}; apart: documents side by side; entries apart: those of the playbook, too",
+        "prefix cache alone: what serving engines do",
         "answers: the trained instrument on made-up exercises; intervals by bootstrap over exercises",
     )
     return Figures("reuse", tuple(rows), notes, seed)
@@ -71,9 +73,10 @@ def run(seed: int = 0) -> Figures:
 
 def _random(rng: np.random.Generator, vocabulary: int) -> Request:
     def text(count: int) -> Ids:
-        return list(map(int, rng.integers(0, vocabulary, count)))
+        return list(map(int, rng.integers(20, vocabulary, count)))
 
-    return Request(text(HEAD), tuple(text(DOCUMENT) for _ in range(DOCUMENTS)), text(QUERY))
+    entries = tuple(text(ENTRY) for _ in range(ENTRIES))
+    return Request(text(SYSTEM), entries, tuple(text(DOCUMENT) for _ in range(DOCUMENTS)), text(QUERY))
 
 
 def first_token(engine: Engine, prompt: Prompt, plan: CachePlan) -> tuple[float, int]:
@@ -83,37 +86,75 @@ def first_token(engine: Engine, prompt: Prompt, plan: CachePlan) -> tuple[float,
 
 
 def _speed(seed: int) -> list[Row]:
-    decoder = Weights.random({**HALF, "num_hidden_layers": LAYERS}, seed).decoder()
+    weights = Weights.random(HALF, seed)
+    decoder = weights.decoder()
     rng = np.random.default_rng(seed)
     vocabulary = decoder.config.vocab
     request = _random(rng, vocabulary)
-    fresh = Request(
-        request.head, (*request.documents[1:], *_random(rng, vocabulary).documents[:1]), request.query
-    )
-    edit, another = (request.edited(rng, vocabulary) for _ in range(2))  # else its head would be stored
+    fresh = replace(request, documents=(*request.documents[1:], *_random(rng, vocabulary).documents[:1]))
+    edits = [request.edited(rng, vocabulary) for _ in range(3)]  # each its own: else its head would be stored
+    asks: list[tuple[str, Request, frozenset[str], CachePlan]] = [
+        ("no cache", request, frozenset(), CachePlan(reuse=False)),
+        ("", request, frozenset(), CachePlan()),
+        ("prefix: new order", request.turned(), frozenset(), CachePlan()),
+        ("prefix: edited entry", edits[0], frozenset(), CachePlan()),
+        ("", request, APART, CachePlan()),
+        ("apart: new order", request.turned(), APART, CachePlan()),
+        ("apart: one new document", fresh, APART, CachePlan()),
+        ("apart: edited entry, documents as they were read", edits[1], APART, MIXED),
+        ("", request, ALL_APART, CachePlan()),
+        ("entries apart: edited entry, documents as they were read", edits[2], ALL_APART, MIXED),
+    ]
     times: dict[str, tuple[float, int]] = {}
     with Engine(decoder, memory=4 << 30) as engine, torch.inference_mode():
-        times["no cache"] = first_token(
-            engine, request.turned().prompt(parallel=False), CachePlan(reuse=False)
-        )
-        first_token(engine, request.prompt(parallel=False), CachePlan())
-        times["prefix: new order"] = first_token(engine, request.turned().prompt(parallel=False), CachePlan())
-        times["prefix: edited line"] = first_token(engine, edit.prompt(parallel=False), CachePlan())
-        first_token(engine, request.prompt(parallel=True), CachePlan())
-        times["apart: new order"] = first_token(engine, request.turned().prompt(parallel=True), CachePlan())
-        times["apart: one new document"] = first_token(engine, fresh.prompt(parallel=True), CachePlan())
-        times["apart: edited line"] = first_token(engine, another.prompt(parallel=True), MIXED)
+        for name, asked, apart, plan in asks:
+            found = first_token(engine, asked.prompt(apart), plan)
+            times |= {name: found} if name else {}
+    times |= transformers_times(weights, request)
     rows = []
     for name, (seconds, read) in times.items():
         rows.append(Row(f"first token, {name}", seconds, "s"))
         rows.append(Row(f"tokens read, {name}", read, "tokens"))
-    gain = times["prefix: new order"][0] / times["apart: new order"][0]
-    mended = times["prefix: edited line"][0] / times["apart: edited line"][0]
+
+    def gain(slow: str, fast: str) -> float:
+        return times[slow][0] / times[fast][0]
+
+    line = "entries apart: edited entry, documents as they were read"
     return [
         *rows,
-        Row("seen documents in a new order: faster than a prefix cache alone", gain, "x", target=">= 5"),
-        Row("one playbook line edited: faster than a prefix cache alone", mended, "x"),
+        Row(
+            "seen documents in a new order: faster than a prefix cache alone",
+            gain("prefix: new order", "apart: new order"),
+            "x",
+            target=">= 5",
+        ),
+        Row(
+            "seen documents in a new order: faster than transformers with its cache cropped",
+            gain("transformers, cache cropped: new order", "apart: new order"),
+            "x",
+        ),
+        Row(
+            "one playbook entry edited: faster than a prefix cache alone",
+            gain("prefix: edited entry", line),
+            "x",
+        ),
     ]
+
+
+def transformers_times(weights: Weights, request: Request) -> dict[str, tuple[float, int]]:
+    """The same new order in transformers, its DynamicCache cropped to what both prompts begin with."""
+    from transformers import DynamicCache  # noqa: PLC0415 - seconds
+
+    model = weights.peer(dict(HALF))
+    ids, turned = request.prompt().ids, request.turned().prompt().ids
+    same = len(request.system) + ENTRIES * ENTRY
+    cache = DynamicCache(config=model.config)
+    with torch.inference_mode():
+        model(torch.tensor([ids]), past_key_values=cache, use_cache=True, logits_to_keep=1)
+        start = time.perf_counter()
+        cache.crop(same)
+        model(torch.tensor([turned[same:]]), past_key_values=cache, use_cache=True, logits_to_keep=1)
+    return {"transformers, cache cropped: new order": (time.perf_counter() - start, len(turned) - same)}
 
 
 def exercise_of(rng: np.random.Generator, tool: Instrument) -> Exercise:
@@ -125,9 +166,10 @@ def exercise_of(rng: np.random.Generator, tool: Instrument) -> Exercise:
 
 
 def request_of(exercise: Exercise, question: int, rng: np.random.Generator, tool: Instrument) -> Request:
-    """An exercise as a request; its playbook is a line of text."""
-    head = [*exercise.head, *tool.filler.cut(rng, 80)]
-    return Request(head, tuple(map(list, exercise.documents)), list(exercise.questions[question].ask))
+    """An exercise as a request; the entries of its playbook are lines of text."""
+    entries = tuple(list(tool.filler.cut(rng, 20)) for _ in range(4))
+    documents = tuple(map(list, exercise.documents))
+    return Request(list(exercise.head), entries, documents, list(exercise.questions[question].ask))
 
 
 def _answers(seed: int) -> list[Row]:
@@ -163,53 +205,11 @@ def _answers(seed: int) -> list[Row]:
 def _ways(request: Request, rng: np.random.Generator, vocabulary: int) -> list[tuple[str, Prompt, CachePlan]]:
     edit = request.edited(rng, vocabulary)
     return [
-        ("read in order", request.turned().prompt(parallel=False), CachePlan()),
-        ("side by side", request.prompt(parallel=True), CachePlan()),
-        ("side by side, new order", request.turned().prompt(parallel=True), CachePlan()),
-        ("edited line, read anew", edit.prompt(parallel=False), CachePlan(reuse=False)),
-        ("edited line, documents as they were read", edit.prompt(parallel=True), MIXED),
+        ("read in order", request.turned().prompt(), CachePlan()),
+        ("side by side", request.prompt(APART), CachePlan()),
+        ("side by side, new order", request.turned().prompt(APART), CachePlan()),
+        ("edited entry, read anew", edit.prompt(), CachePlan(reuse=False)),
+        ("edited entry, documents as they were read", edit.prompt(APART), MIXED),
+        ("entries side by side, too", request.prompt(ALL_APART), CachePlan()),
+        ("entries side by side, one edited, documents as they were read", edit.prompt(ALL_APART), MIXED),
     ]
-
-
-def _agent(seed: int) -> list[Row]:
-    """Twenty turns and four forks under a cap, on disk in between, and on after a restart."""
-    decoder = Weights.random({**HALF, "num_hidden_layers": 2, "vocab_size": 8192}, seed).decoder()
-    rng = np.random.default_rng(seed)
-    cap, failures, start = 3 << 20, 0, time.perf_counter()
-    plan = CachePlan("int8")
-
-    def text(count: int) -> Ids:
-        return list(map(int, rng.integers(0, 8192, count)))
-
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        with Engine(decoder, memory=cap, store=PrefixStore(folder / "blocks")) as engine:
-            with Session(engine, plan) as talk:
-                for turn in range(20):
-                    failures += _turn(talk, text(120 if turn else 1024))
-                    if turn % 5 == 4:  # noqa: PLR2004 - four times
-                        with talk.fork() as fork:
-                            failures += _turn(fork, text(60))
-                talk.save(folder / "session.json")
-                tokens = talk.tokens
-            peak = engine.pools.budget.peak
-        with Engine(decoder, memory=cap, store=PrefixStore(folder / "blocks")) as engine:
-            talk = Session.open(engine, folder / "session.json", plan)
-            _, report = talk.generate(text(10), Generate(4)).result()
-            talk.close()
-    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return [
-        Row("20 turns, 4 forks: seconds", time.perf_counter() - start, "s"),
-        Row("20 turns, 4 forks: failures", failures, "", target="0"),
-        Row("20 turns, 4 forks: cache at its peak, of the cap", 100 * peak / cap, "%", target="<= 100"),
-        Row("20 turns, 4 forks: resident at its peak, everything measured here", resident, "MB"),
-        Row("restart from disk: tokens read again", report.prompt - report.cached - 10, f"of {len(tokens)}"),
-    ]
-
-
-def _turn(talk: Session, ids: Sequence[int]) -> int:
-    try:
-        talk.generate(ids, Generate(24)).result()
-    except Exception:  # noqa: BLE001 - counted, and shown
-        return 1
-    return 0
