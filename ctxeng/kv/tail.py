@@ -44,6 +44,7 @@ class Tail:
         self._where = [located(dense, ids, 0) for ids in self._open]
         self._coded = [located(coded, ids, 0) for ids in self._ids] if self.encodes else []
         self._homes: dict[int, tuple[Tensor, ...]] = {}
+        self._whole: list[tuple[Tensor, Tensor]] = []
         self._tables = [torch.from_numpy(np.ascontiguousarray(ids)) for ids in self._open]
 
     @property
@@ -86,6 +87,13 @@ class Tail:
             rows = self.shape[1], where.stride * BLOCK, -1
             self._homes[layer] = tuple(array[where.first : end].view(rows) for array in self.dense.arrays)
         return self._homes[layer]
+
+    def homes(self) -> list[tuple[Tensor, Tensor]] | None:
+        """Keys and values [1, Hkv, rows, d] of every layer where they lie; None where they lie apart."""
+        if not self._whole and all(isinstance(where, Span) for where in self._where):
+            found = (self._home(layer, where) for layer, where in enumerate(self._where))  # type: ignore[arg-type]
+            self._whole = [(k.unsqueeze(0), v.unsqueeze(0)) for k, v in found]
+        return self._whole or None
 
     def segments(self, layer: int, upto: int) -> list[Segment]:
         """What the token number `upto` - 1 sees of this tail, itself included."""

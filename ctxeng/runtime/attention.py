@@ -12,6 +12,7 @@ from torch import Tensor
 from ctxeng.kv.sequence import Sequence
 from ctxeng.runtime.config import ModelConfig
 from ctxeng.runtime.rope import Rotation, rotate
+from ctxeng.runtime.step import Step
 from ctxeng_kernels.attend import attend
 from ctxeng_kernels.segment import Segment
 
@@ -61,8 +62,10 @@ class CachedAttention:
     spans: Many[Span]
     _cos: Tensor = field(init=False)
     _sin: Tensor = field(init=False)
+    _steps: list[Step | None] = field(init=False)
 
     def __post_init__(self) -> None:
+        self._steps = [Step.of(self.config, span) for span in self.spans]
         found = []
         for span in self.spans:
             first = span.sequence.position
@@ -78,12 +81,18 @@ class CachedAttention:
         qk = rotate(qk, self._cos, self._sin)
         q, k = qk[:, : self.config.heads], qk[:, self.config.heads :]
         if len(self.spans) == 1:
-            return answer(self.config, layer, self.spans[0], q, k, v)
+            return self._answer(0, layer, q, k, v)
         out = []
-        for span in self.spans:
+        for number, span in enumerate(self.spans):
             rows = slice(span.start, span.start + span.count)
-            out.append(answer(self.config, layer, span, q[rows], k[rows], v[rows]))
+            out.append(self._answer(number, layer, q[rows], k[rows], v[rows]))
         return torch.cat(out)
+
+    def _answer(self, number: int, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        step = self._steps[number]
+        return (
+            answer(self.config, layer, self.spans[number], q, k, v) if step is None else step(layer, q, k, v)
+        )
 
     @staticmethod
     def commit(span: Span, count: int) -> None:

@@ -66,7 +66,7 @@ def _one(q: Tensor, segment: Segment, kv_heads: int, at: int, window: int | None
     mask = _mask(segment, k.shape[1], count, at, window, live)
     if mask is not None:
         mask = mask.expand(kv_heads, count, -1).repeat(1, q.shape[1] // count, 1)
-    o, lse = softmax_rows(q, k, v, mask, 1 / (math.sqrt(d) * segment.temperature))
+    o, lse = softmax_rows(q[None], k[None], v[None], mask, 1 / (math.sqrt(d) * segment.temperature))
     return o.reshape(heads, count, -1), lse.reshape(heads, count)
 
 
@@ -85,19 +85,19 @@ def _mask(
 
 
 def softmax_rows(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -> tuple[Tensor, Tensor]:
-    """Q [H, n, d], k [H, m, d], v [H, m, e], mask [H, n, m] -> o [H, n, e] and lse [H, n].
+    """Q [1, H, n, d], k [1, H, m, d], v [1, H, m, e], mask [H, n, m] -> o [1, H, n, e] and lse [1, H, n].
 
     Torch's fused CPU attention where it applies (it never holds the n x m map), else plain matrix products.
     """
-    if _FLASH is not None and q.device.type == "cpu" and q.dtype in _FUSED and q.shape[-1] == v.shape[-1]:
+    if _FLASH is not None and q.is_cpu and q.dtype in _FUSED and q.shape[-1] == v.shape[-1]:
         bias = None
         if mask is not None:
             bias = torch.zeros(mask.shape, dtype=q.dtype).masked_fill_(~mask, -math.inf)[None]
-        o, lse = _FLASH(q[None], k[None], v[None], 0.0, False, attn_mask=bias, scale=scale)  # noqa: FBT003
+        o, lse = _FLASH(q, k, v, 0.0, False, attn_mask=bias, scale=scale)  # noqa: FBT003
         if mask is None:
-            return o[0], lse[0]
+            return o, lse
         blind = ~mask.any(-1)
-        return o[0].masked_fill(blind.unsqueeze(-1), 0), lse[0].masked_fill(blind, -math.inf)
+        return o.masked_fill(blind.unsqueeze(-1), 0), lse.masked_fill(blind, -math.inf)
     return _plain(q, k, v, mask, scale)
 
 
@@ -108,7 +108,7 @@ _FUSED = (torch.float32, torch.bfloat16, torch.float16) if _FLASH is not None el
 
 
 def _plain(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -> tuple[Tensor, Tensor]:
-    logits = torch.matmul(q, k.transpose(1, 2)).float() * scale
+    logits = torch.matmul(q, k.transpose(-1, -2)).float() * scale
     if mask is not None:
         logits = logits.masked_fill(~mask, -math.inf)
     lse = logits.logsumexp(-1)

@@ -132,7 +132,7 @@ def test_temperature_and_scale_act_on_all_contexts_together():
 
 
 def test_the_fused_call_and_the_plain_products_agree():
-    q, k, v = random(2, 2, 7, 90)
+    q, k, v = (x[None] for x in random(2, 2, 7, 90))
     mask = torch.rand(2, 7, 90) < 0.5
     mask[0, 3] = False
     for found, want in zip(softmax_rows(q, k, v, mask, 0.1), _plain(q, k, v, mask, 0.1), strict=True):

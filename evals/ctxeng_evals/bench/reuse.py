@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -116,29 +117,27 @@ def _speed(seed: int) -> list[Row]:
         rows.append(Row(f"first token, {name}", seconds, "s"))
         rows.append(Row(f"tokens read, {name}", read, "tokens"))
 
-    def gain(slow: str, fast: str) -> float:
-        return times[slow][0] / times[fast][0]
+    return [*rows, *_gains(times)]
 
-    line = "entries apart: edited entry, documents as they were read"
-    return [
-        *rows,
-        Row(
-            "seen documents in a new order: faster than a prefix cache alone",
-            gain("prefix: new order", "apart: new order"),
-            "x",
-            target=">= 5",
+
+def _gains(times: Mapping[str, tuple[float, int]]) -> list[Row]:
+    new, line = "seen documents in a new order", "one playbook entry edited"
+    pairs = [
+        (f"{new}: faster than a prefix cache alone", "prefix: new order", "apart: new order", ">= 5"),
+        (
+            f"{new}: faster than transformers with its cache cropped",
+            "transformers, cache cropped: new order",
+            "apart: new order",
+            "",
         ),
-        Row(
-            "seen documents in a new order: faster than transformers with its cache cropped",
-            gain("transformers, cache cropped: new order", "apart: new order"),
-            "x",
-        ),
-        Row(
-            "one playbook entry edited: faster than a prefix cache alone",
-            gain("prefix: edited entry", line),
-            "x",
+        (
+            f"{line}: faster than a prefix cache alone",
+            "prefix: edited entry",
+            "entries apart: edited entry, documents as they were read",
+            "",
         ),
     ]
+    return [Row(said, times[slow][0] / times[fast][0], "x", target=t) for said, slow, fast, t in pairs]
 
 
 def transformers_times(weights: Weights, request: Request) -> dict[str, tuple[float, int]]:
