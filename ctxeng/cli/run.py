@@ -56,12 +56,12 @@ def run(
     want = _want(choice or [], schema)
     request = _request(question, tools, session, who)
     opened = _app(app, model, window, docs or [])
-    orchestrator = _orchestrator(opened, has_playbook=app is not None)
-    if as_json:
-        emit(_document(opened, orchestrator.invoke(request, want=want), show_prompt))
-        return
-    turn = _streamed(orchestrator, request, want)
-    _show(opened, turn, show_prompt)
+    with _orchestrator(opened, has_playbook=app is not None) as orchestrator:
+        if as_json:
+            emit(_document(opened, orchestrator.invoke(request, want=want), show_prompt))
+            return
+        turn = _streamed(orchestrator, request, want)
+        _show(opened, turn, show_prompt)
 
 
 def _app(path: Path | None, model: str | None, window: str | None, docs: list[Path]) -> App:
@@ -90,7 +90,7 @@ def _orchestrator(app: App, *, has_playbook: bool) -> Orchestrator:
     if has_playbook:
         made = app.orchestrator()
         return replace(made, without=made.without | {"act"})  # there is nothing here that could run a call
-    return Orchestrator(app.steps, app.log, without=frozenset({"act"}))
+    return Orchestrator(app.steps, app.log, without=frozenset({"act"}), closing=[app.boxes.close])
 
 
 def _want(choices: list[str], schema: Path | None) -> Want | None:
@@ -143,6 +143,8 @@ def _show(app: App, turn: Turn, show_prompt: bool) -> None:
     answer = turn.answer
     for call in answer.calls if answer else ():
         console.print(f"calls {call.name}({call.malformed or call.arguments})")
+    for said in answer.notes if answer else ():
+        note(said)
     if answer and answer.finish != "stop" and not answer.calls:
         note(f"the answer ended early: {answer.finish}")
     if show_prompt:
@@ -167,6 +169,7 @@ def _document(app: App, turn: Turn, show_prompt: bool) -> dict[str, Any]:
         "cited": answer.cited,
         "attribution": answer.attribution,
         "model": answer.model,
+        "notes": answer.notes,
         "usage": turn.usage,
         "window": {
             "tokens": context.tokens,

@@ -123,8 +123,10 @@ class Session:
         return Outcome(report, before, old, self.app.store.playbook, seen, time.monotonic() - began)
 
     def close(self) -> None:
-        """Write the YAML."""
-        if "app" in vars(self) and "store" in vars(self.app):
+        """Write the YAML, and let go of what answers."""
+        if "orchestrator" in vars(self):
+            self.orchestrator.close()
+        elif "app" in vars(self) and "store" in vars(self.app):
             self.app.store.close()
 
     def _trainer(self, run: runs.Run, seen: Watch, check: Callable[[], None]) -> Trainer:

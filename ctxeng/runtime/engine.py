@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -25,6 +27,14 @@ from ctxeng.runtime.texts import Detokenizer
 from ctxeng.runtime.tokenizer import Tokenizer
 
 T = TypeVar("T")
+_OPEN: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """A thread that computes while the interpreter goes away takes the process down with it."""
+    for engine in list(_OPEN):
+        engine.close()
 
 
 class Engine(Holdings):
@@ -55,6 +65,7 @@ class Engine(Holdings):
         self.passes = 0
         self._thread = threading.Thread(target=self._loop, name="ctxeng-engine", daemon=True)
         self._thread.start()
+        _OPEN.add(self)
 
     # -- what others call -------------------------------------------------------------------------------
 
