@@ -49,6 +49,7 @@ class Reading:
         self.cached = 0
         self.changed = sum(len(lot.ids) for lot in lots)  # number of the first token not found
         self.moved = 0  # tokens of pieces that were read behind something else
+        self.loose: set[int] = set()  # lots that are such, or saw one
         self.notes: list[str] = []
         self.stage: Stage | None = None  # what is to be read now; None: everything was
 
@@ -82,9 +83,10 @@ class Reading:
             self.placed += [(0, Placed(piece))] if piece is not None else []
         else:
             pieces = self._kept(stage)
-            if self.plan.reuse:
+            exact = not any(other < self._first(stage.lot) for other in self.loose)
+            if self.plan.reuse and exact:  # what saw an approximation is no truth for others
                 engine.pieces.put(self.names[stage.lot], pieces)
-            self.found[stage.lot] = pieces, True
+            self.found[stage.lot] = pieces, exact
         self.stage = None
         stage.sequence.release()
         self._next()
@@ -164,6 +166,7 @@ class Reading:
                     return
                 continue
             self._place(number, hit[0])
+            self.loose |= set() if hit[1] else {number}
             self.found[number] = None
 
     def _first(self, number: int) -> int:

@@ -1,5 +1,7 @@
 """Parts of a kind: read once, stored, kept as their kind says, combined with what comes before and after."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -92,6 +94,19 @@ def test_an_edited_entry_is_all_that_is_read_again_where_entries_stand_side_by_s
     assert report.prompt - report.cached == 31 + 10
     assert report.changed == 30 + 31
     assert "approximate: 50 tokens" in report.notes[0]
+
+
+def test_what_saw_an_approximation_is_not_stored_as_the_truth():
+    system, book, tool, query = ORDERED
+    other = part("system", 50, 11)
+    plan = CachePlan(kinds={"playbook": KindPlan(), "tool": KindPlan()}, moved=True)
+    with Engine(DECODER, memory=MEMORY) as engine:
+        asked(engine, [system, book, query], plan)
+        _, report = asked(engine, [other, book, tool, query], plan)
+        assert "approximate: 90 tokens" in report.notes[0]
+        found, report = asked(engine, [other, book, tool, query], replace(plan, moved=False))
+        assert report.cached == 0
+        assert found == pytest.approx(truth([other, book, tool, query]), abs=1e-4)
 
 
 def test_the_order_of_neighbours_changes_nothing_for_what_comes_after():
