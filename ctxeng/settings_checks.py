@@ -28,6 +28,19 @@ def check(settings: Settings, path: Path) -> None:
     for name in settings.graph.before:
         if name not in HOOKED:
             raise UnknownName(f"node in graph.before of {path}", name, HOOKED)
+    _check_order(settings, path)
+
+
+def _check_order(settings: Settings, path: Path) -> None:
+    """An order that is meant to be read needs a model that reads in order (APE knows none)."""
+    if settings.context.sources.chunks.order != "ends":
+        return
+    for given in flattened(settings.models.answer):
+        if given.id.startswith("local:") and "chunk" in given.local.apart:
+            raise BadSettings(
+                f"{path}: context.sources.chunks.order: ends means nothing to {given.id}, which reads "
+                "documents side by side; leave the order out, or let the model read them in order"
+            )
 
 
 def flattened(given: ModelSettings) -> list[ModelSettings]:

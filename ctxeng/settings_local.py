@@ -109,6 +109,12 @@ class LocalSettings(Value):
     top_p: float = Field(default=1.0, gt=0, le=1)
     min_p: float = Field(default=0.0, ge=0, le=1)
 
+    @property
+    def apart(self) -> frozenset[str]:
+        """The kinds whose parts are read side by side."""
+        found = {kind for kind, piece in self.pieces.named.items() if piece.read == "parallel"}
+        return frozenset(found | ({"chunk"} if self.documents == "parallel" else set()))
+
 
 @dataclass
 class Boxes:
@@ -131,16 +137,13 @@ class Boxes:
         from ctxeng.runtime.sampling import Sampling  # noqa: PLC0415
         from ctxeng.runtime.speculative import PromptLookup  # noqa: PLC0415
 
-        apart = {kind for kind, piece in given.pieces.named.items() if piece.read == "parallel"}
-        if given.documents == "parallel":
-            apart.add("chunk")
         box = self._box(folder, given, base)
         return LocalModel(
             box,
             _plan(given, box, base),
             Sampling(temperature=given.temperature, top_p=given.top_p, min_p=given.min_p),
             PromptLookup() if given.draft == "prompt" else None,
-            apart=frozenset(apart),
+            apart=given.apart,
             limit=limit,
         )
 

@@ -151,6 +151,16 @@ def test_what_settings_get_wrong_about_kinds_is_named(tmp_path, old, new, said):
         read(path)
 
 
+def test_an_order_that_such_a_model_cannot_read_is_refused(tmp_path):
+    path = tmp_path / "p.yaml"
+    order = "context: {sources: {chunks: {order: ends}}}\n"
+    path.write_text(FILE + order)
+    with pytest.raises(BadSettings, match="side by side"):
+        read(path)
+    path.write_text(FILE.replace("chunk: {read: parallel, ", "chunk: {") + order)
+    assert read(path).context.sources.chunks.order == "ends"
+
+
 def test_gates_are_measured_once_and_those_of_another_model_are_refused(box, tmp_path):
     path = tmp_path / "heads.json"
     found = gates_of(box.engine, path)
