@@ -82,10 +82,22 @@ def _machine() -> Iterator[Check]:
     yield Check(
         "machine", "C++ compiler", "ok" if compiler else "missing", compiler or "kernels fall back to torch"
     )
+    yield Check("machine", "kernels", *_kernels())
     gpu = shutil.which("nvidia-smi")
     yield Check(
         "machine", "GPU driver", "ok" if gpu else "note", gpu or "no nvidia-smi: the CPU does the work"
     )
+
+
+def _kernels() -> tuple[Literal["ok", "note"], str]:
+    """What encoded caches are attended with; the kernels are built here if they were not yet."""
+    try:
+        from ctxeng_kernels.library import Unavailable, backend  # noqa: PLC0415 - a compiler may run
+
+        found = backend()
+    except Unavailable as error:
+        return "note", str(error)
+    return ("ok" if found.startswith("avx2") else "note"), found
 
 
 def _extras() -> Iterator[Check]:

@@ -15,6 +15,9 @@ Family = Literal["llama", "qwen2", "qwen3", "mistral"]
 FAMILIES: tuple[Family, ...] = ("llama", "qwen2", "qwen3", "mistral")
 
 
+_LAYERS, _MOST = 1000, 1 << 26  # more than any model has, and few enough to count to
+
+
 @dataclass(frozen=True)
 class ModelConfig:
     """The shape of a decoder: pre-norm, RoPE, grouped-query attention, SwiGLU.
@@ -97,16 +100,17 @@ def parse_config(raw: Mapping[str, Any]) -> ModelConfig:
         raise BadInput(f"hidden_act {raw['hidden_act']!r} is not SwiGLU's silu")
     heads = _count(raw, "num_attention_heads")
     hidden = _count(raw, "hidden_size")
+    head_dim = _count(raw, "head_dim", hidden // heads)
     config = ModelConfig(
         family=cast("Family", family),
         vocab=_count(raw, "vocab_size"),
         hidden=hidden,
         layers=_count(raw, "num_hidden_layers"),
         heads=heads,
-        kv_heads=raw.get("num_key_value_heads") or heads,
-        head_dim=raw.get("head_dim") or hidden // heads,
+        kv_heads=_count(raw, "num_key_value_heads", heads),
+        head_dim=head_dim,
         ffn=_count(raw, "intermediate_size"),
-        rope=Rope.parse(raw, raw.get("head_dim") or hidden // heads),
+        rope=Rope.parse(raw, head_dim),
         windows=_windows(raw, family),
         norm_eps=float(raw.get("rms_norm_eps", 1e-6)),
         qkv_bias=family == "qwen2" or bool(raw.get("attention_bias")),
@@ -114,7 +118,7 @@ def parse_config(raw: Mapping[str, Any]) -> ModelConfig:
         mlp_bias=bool(raw.get("mlp_bias")),
         qk_norm=family == "qwen3",
         tied=bool(raw.get("tie_word_embeddings", False)),
-        max_positions=int(raw.get("max_position_embeddings", 4096)),
+        max_positions=_count(raw, "max_position_embeddings", 4096),
         stop=_stops(raw.get("eos_token_id")),
     )
     if config.heads % config.kv_heads:
@@ -140,10 +144,12 @@ def _stops(raw: Any) -> tuple[int, ...]:
     return () if raw is None else tuple(raw) if isinstance(raw, list) else (int(raw),)
 
 
-def _count(raw: Mapping[str, Any], name: str) -> int:
-    value = raw[name]
-    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
-        raise BadInput(f"{name} must be a whole number above 0, not {value!r}")
+def _count(raw: Mapping[str, Any], name: str, default: int | None = None) -> int:
+    """A whole number of a size that a model can have: a broken file must not ask for all of memory."""
+    value = raw[name] if default is None else raw.get(name) or default
+    most = _LAYERS if name == "num_hidden_layers" else _MOST
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= most:
+        raise BadInput(f"{name} must be a whole number from 1 to {most:,}, not {value!r}")
     return value
 
 

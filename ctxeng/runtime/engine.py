@@ -25,6 +25,7 @@ from ctxeng.runtime.prompt import Prompt
 from ctxeng.runtime.run import Run
 from ctxeng.runtime.texts import Detokenizer
 from ctxeng.runtime.tokenizer import Tokenizer
+from ctxeng_kernels.library import backend
 
 T = TypeVar("T")
 _OPEN: weakref.WeakSet[Engine] = weakref.WeakSet()
@@ -128,7 +129,7 @@ class Engine(Holdings):
             "running": len(self._runs),
             "waiting": len(self._waiting),
             "passes": self.passes,
-            "attention": "torch",
+            "attention": backend(),
         }
 
     def close(self) -> None:

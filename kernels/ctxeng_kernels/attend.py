@@ -9,6 +9,7 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
+from ctxeng_kernels.native import attend_encoded
 from ctxeng_kernels.segment import Segment
 
 
@@ -56,17 +57,22 @@ def merge(parts: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
 
 
 def _one(q: Tensor, segment: Segment, kv_heads: int, at: int, window: int | None) -> tuple[Tensor, Tensor]:
-    k, v, live = segment.rows(kv_heads, q.dtype)
     heads, count, d = q.shape
-    if k.shape[1] == 0:
-        return q.new_zeros(heads, count, v.shape[-1]), q.new_full((heads, count), -math.inf)
     q = segment.facing(q).reshape(kv_heads, -1, d)
     if segment.channels is not None:
         q = q.gather(2, segment.channels.unsqueeze(1).expand(-1, q.shape[1], -1))
+    scale = 1 / (math.sqrt(d) * segment.temperature)
+    if window is None and not (segment.causal and count > 1):
+        found = attend_encoded(q, segment, scale)
+        if found is not None:
+            return found[0].view(heads, count, -1), found[1].view(heads, count)
+    k, v, live = segment.rows(kv_heads, q.dtype)
+    if k.shape[1] == 0:
+        return q.new_zeros(heads, count, v.shape[-1]), q.new_full((heads, count), -math.inf)
     mask = _mask(segment, k.shape[1], count, at, window, live)
     if mask is not None:
         mask = mask.expand(kv_heads, count, -1).repeat(1, q.shape[1] // count, 1)
-    o, lse = softmax_rows(q[None], k[None], v[None], mask, 1 / (math.sqrt(d) * segment.temperature))
+    o, lse = softmax_rows(q[None], k[None], v[None], mask, scale)
     return o.reshape(heads, count, -1), lse.reshape(heads, count)
 
 

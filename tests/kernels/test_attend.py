@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from blocks import random, scattered, stored
+from ctxeng_kernels import native
 from ctxeng_kernels.attend import _plain, attend, merge, softmax_rows
 from ctxeng_kernels.segment import Segment, Span, Table
 
@@ -44,7 +45,8 @@ def test_segments_merge_to_attention_over_all_of_them(cut):
 
 @pytest.mark.parametrize("codec", ["int8", "int4"])
 @pytest.mark.parametrize("make", [lambda s: s, lambda s: scattered(s, 2)], ids=["span", "table"])
-def test_encoded_segments_are_attention_over_what_the_codes_stand_for(codec, make):
+def test_encoded_segments_are_attention_over_what_the_codes_stand_for(codec, make, monkeypatch):
+    monkeypatch.setattr(native, "library", lambda: None)  # the reference; test_native has the kernels
     q, k, v = random(4, 2, 2, 130, d=64)
     segment = stored(k, v, codec)
     keys, values, live = segment.rows(2, torch.float32)

@@ -203,6 +203,21 @@ def test_weights_that_are_cut_short_or_of_another_shape_are_named(tmp_path):
         load(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("num_hidden_layers", 1 << 32),
+        ("vocab_size", 1 << 40),
+        ("head_dim", -8),
+        ("num_key_value_heads", "2"),
+        ("max_position_embeddings", 1.5),
+    ],
+)
+def test_sizes_that_no_model_has_are_refused_before_anything_is_made_of_them(name, value):
+    with pytest.raises(BadInput, match=f"{name} must be a whole number"):
+        parse_config(raw(**{name: value}))
+
+
 def test_shards_that_are_missing_or_elsewhere_are_named(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(raw()))
     index = tmp_path / "model.safetensors.index.json"
