@@ -15,7 +15,7 @@ from ctxeng.runtime.weights import load
 from ctxeng_evals.instrument.tasks import Filler
 
 FOLDER = Path(__file__).parent / "recall-s"
-SHA256 = "078f322393526369c13ba5891e2ff24816453403f05921cbb4f12a47e0416d64"  # of model.safetensors
+SHA256 = "40bc61c0f4e3ced611d931d1489b54ee714e8dd1e3afef09871aaceb320c9aaf"  # of model.safetensors
 
 
 @dataclass(frozen=True)
