@@ -13,6 +13,8 @@ from ctxeng.errors import BadInput, MissingExtra
 from ctxeng.extras import installed
 from ctxeng.settings_local import LocalSettings
 
+_PATIENCE = 5  # seconds that streams have to end after Ctrl-C
+
 
 def serve(
     folder: Annotated[
@@ -72,8 +74,18 @@ def _run(folder: Path, given: LocalSettings, key: str, host: str, port: int, mos
     boxes = Boxes()
     with notes().status(f"loading {folder} ..."):
         model = boxes.model(folder, given)
-    server = Server(model.box, model.plan, key, most, waiting)
+    server = Server(model.box, model.plan, key, most, waiting, hosts=(host,))
+    config = uvicorn.Config(
+        server.app(),
+        host=host,
+        port=port,
+        log_level="info",
+        access_log=False,
+        timeout_graceful_shutdown=_PATIENCE,
+    )
     try:
-        uvicorn.run(server.app(), host=host, port=port, log_level="info", access_log=False)
+        uvicorn.Server(config).run()
+    except KeyboardInterrupt:  # uvicorn has shut down, and hands it on
+        pass
     finally:
         boxes.close()

@@ -86,7 +86,7 @@ class Box:
         found, all is read in order, and the prompt's notes say so.
         """
         plain = [_plain(message) for message in messages]
-        rendered = self.template.pieces(plain, tools, special=self.tokenizer.special)
+        rendered = self.template.pieces(plain, tools, special=self.tokenizer.reserved)
         roles = [str(message.get("role")) for message in plain]
         return Typing(self.tokenizer, roles, marks, names_of(tools)).prompt(rendered)
 

@@ -10,26 +10,23 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from ctxeng.errors import BadInput, MissingExtra
+from ctxeng.errors import BadInput
+from ctxeng.runtime.sandbox import MOST, TICK, compiled, deadline, refuse
 from ctxeng.runtime.tokenizer import Tokenizer
 
-LIMIT = 100_000  # characters of a template
-MOST = 1 << 24  # characters of a prompt
 CHATML = """{%- for message in messages -%}
 {{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' -}}
 {%- endfor -%}
 {%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n' -}}{%- endif -%}"""
 _BREAK = "\N{ZERO WIDTH SPACE}"
-_TICK = "ctxeng_tick"  # what loops call, so that they end
-_GENERATION = re.compile(r"(\{%[-+]?\s*)(end)?generation(\s*[-+]?%\})")
+_STRUCTURE = {"role", "type"}
+_LETTERS = re.compile(r"[^\W_]|[<>|/\[\]_]")
 
 
 @dataclass(frozen=True)
@@ -72,7 +69,7 @@ class ChatTemplate:
         bos, eos = (_token(known.get(name)) for name in ("bos_token", "eos_token"))
         path = folder / "chat_template.jinja"
         if path.is_file():
-            return cls(_text(path), bos, eos, str(path), default=False)
+            return cls(_text(path), bos, eos, f"{folder.name}/{path.name}", default=False)
         path = folder / "chat_template.json"
         found = _json(path).get("chat_template")
         if found is None:
@@ -83,7 +80,7 @@ class ChatTemplate:
             plain = str(named.get("default") or "")
             found = named.get("tool_use") or plain
         if isinstance(found, str) and found:
-            return cls(found, bos, eos, str(path), default=False, plain=plain)
+            return cls(found, bos, eos, f"{folder.name}/{path.name}", default=False, plain=plain)
         return cls(bos=bos, eos=eos)
 
     def pieces(
@@ -98,19 +95,35 @@ class ChatTemplate:
 
         Contents are put in after rendering. Where a template changes them (trims, splits), they go through it
         instead, with special tokens in them broken by a zero-width space; so are those in all other fields
-        and in tools, always. Raises BadInput for a template that fails, with what it said.
+        and in tools, always. Raises BadInput for a template that fails, with what it said, and for one that
+        puts words together so that they become special tokens.
         """
         inert = [_inert(message, special) for message in messages]
         safe = [_inert(tool, special) for tool in tools]
         straight = self._render(inert, safe, reply=reply)
         mark = secrets.token_hex(8)
         holes = [_hole(message, f"\ue000{mark}:{n}\ue001") for n, message in enumerate(inert)]
-        runs = _split(self._render(holes, safe, reply=reply), mark)
+        rendered = self._render(holes, safe, reply=reply)
+        self._check(straight, self._neutral(inert, safe, reply=reply) or rendered, special)
+        runs = _split(rendered, mark)
         contents = [message.get("content") for message in inert]
         if "".join(_filled(run, contents) for run in runs) != straight:
             return [Rendered(straight)]
         words = [message.get("content") for message in messages]
         return [Rendered(_filled(run, words), run.source) for run in runs if _filled(run, words)]
+
+    def _neutral(self, messages: Sequence[Any], tools: Sequence[Any], *, reply: bool) -> str:
+        """The prompt with neutral words; empty for a template that does not take such."""
+        try:
+            return self._render(_neutral(messages), _neutral(tools), reply=reply)
+        except BadInput:
+            return ""
+
+    def _check(self, text: str, neutral: str, special: Sequence[str]) -> None:
+        """Raises BadInput where the prompt has special tokens that it has not with neutral words."""
+        for token in special:
+            if text.count(token) > neutral.count(token):
+                raise BadInput(f"{self.name}: the chat template makes {token!r} out of these words")
 
     def _render(self, messages: Sequence[Any], tools: Sequence[Any], *, reply: bool) -> str:
         given = {
@@ -119,7 +132,7 @@ class ChatTemplate:
             "add_generation_prompt": reply,
             "bos_token": self.bos,
             "eos_token": self.eos,
-            _TICK: _deadline(self.seconds),
+            TICK: deadline(self.seconds),
         }
         template = self._with_tools if tools or not self.plain else self._without
         found, size = [], 0
@@ -128,18 +141,18 @@ class ChatTemplate:
                 found.append(text)
                 size += len(text)
                 if size > MOST:
-                    _raise(f"more than {MOST:,} characters came out of it")
+                    refuse(f"more than {MOST:,} characters came out of it")
         except Exception as error:  # noqa: BLE001 - a template can fail in any way
             raise BadInput(f"{self.name}: the chat template refused these messages: {error}") from None
         return "".join(found)
 
     @cached_property
     def _with_tools(self) -> Any:
-        return _compiled(self.text, self.name)
+        return compiled(self.text, self.name)
 
     @cached_property
     def _without(self) -> Any:
-        return _compiled(self.plain, self.name)
+        return compiled(self.plain, self.name)
 
 
 def encode(pieces: Sequence[Rendered], tokenizer: Tokenizer) -> list[int]:
@@ -181,55 +194,13 @@ def _inert(value: Any, special: Sequence[str]) -> Any:
     return [_inert(inner, special) for inner in value] if isinstance(value, list | tuple) else value
 
 
-def _compiled(text: str, name: str) -> Any:
-    """The template, sandboxed. Raises BadInput where it is none, MissingExtra without jinja2."""
-    if len(text) > LIMIT:
-        raise BadInput(f"{name}: {len(text):,} characters are too many for a chat template, {LIMIT:,} may be")
-    try:
-        from jinja2 import TemplateSyntaxError, nodes  # noqa: PLC0415 - seldom needed
-        from jinja2.ext import loopcontrols  # noqa: PLC0415
-        from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415
-    except ModuleNotFoundError:
-        raise MissingExtra("local", "jinja2") from None
-
-    class Sandbox(ImmutableSandboxedEnvironment):  # type: ignore[misc]
-        intercepted_binops = frozenset({"*", "**"})
-
-        def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:  # noqa: ARG002
-            return _product(left, right) if operator == "*" else _raise("a power is out of place here")
-
-    environment = Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
-    environment.filters["tojson"] = _to_json
-    environment.globals |= {"raise_exception": _raise, "strftime_now": _now}
-    try:
-        # the tag marks what a model is trained on; for a prompt it means nothing
-        tree = environment.parse(
-            _GENERATION.sub(lambda m: f"{m[1]}{'endif' if m[2] else 'if true'}{m[3]}", text)
-        )
-        for block in tree.find_all((nodes.For, nodes.Macro)):
-            tick = nodes.Call(nodes.Name(_TICK, "load"), [], [], None, None)
-            block.body.insert(0, nodes.ExprStmt(tick, lineno=block.lineno))
-        return environment.from_string(tree)
-    except TemplateSyntaxError as error:
-        raise BadInput(f"{name}: no chat template: line {error.lineno}: {error.message}") from None
-
-
-def _deadline(seconds: float) -> Callable[[], None]:
-    """What raises when it is called too late."""
-    until = time.monotonic() + seconds
-
-    def tick() -> None:
-        if time.monotonic() > until:
-            _raise(f"it took more than {seconds:g} seconds")
-
-    return tick
-
-
-def _product(left: Any, right: Any) -> Any:
-    for text, times in ((left, right), (right, left)):
-        if isinstance(text, str | list | tuple) and isinstance(times, int) and len(text) * times > MOST:
-            _raise(f"a text repeated {times:,} times is too long")
-    return left * right
+def _neutral(value: Any, key: str = "") -> Any:
+    """The same with an x for every letter and digit of somebody's words; what a template asks about stays."""
+    if isinstance(value, str):
+        return value if key in _STRUCTURE else _LETTERS.sub("x", value)
+    if isinstance(value, Mapping):
+        return {name: _neutral(inner, str(name)) for name, inner in value.items()}
+    return [_neutral(inner, key) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _text(path: Path) -> str:
@@ -251,24 +222,3 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _token(value: Any) -> str:
     return str(value.get("content", "")) if isinstance(value, Mapping) else str(value or "")
-
-
-def _to_json(
-    value: Any,
-    ensure_ascii: bool = False,  # noqa: FBT001, FBT002 - templates may name them by place
-    indent: int | None = None,
-    separators: tuple[str, str] | None = None,
-    sort_keys: bool = False,  # noqa: FBT001, FBT002
-) -> str:
-    """Plain JSON: Jinja2's own escapes angle brackets for HTML."""
-    return json.dumps(
-        value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys
-    )
-
-
-def _raise(message: str) -> NoReturn:
-    raise ValueError(message)
-
-
-def _now(form: str) -> str:
-    return datetime.now().astimezone().strftime(form)

@@ -132,6 +132,11 @@ class Engine(Holdings):
             "attention": backend(),
         }
 
+    @property
+    def alive(self) -> bool:
+        """Whether the loop runs."""
+        return self._thread.is_alive()
+
     def close(self) -> None:
         """End all generations as cancelled, give everything back, end the thread. Idempotent."""
         with self._wake:
@@ -167,8 +172,11 @@ class Engine(Holdings):
             if closed:
                 self._end()
                 return
-            self._admit()
-            self._turn()
+            try:
+                self._admit()
+                self._turn()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next request is to be served
+                self._fail_all(error)
 
     def _admit(self) -> None:
         """Start what waits, first come first served, while there is room."""
@@ -180,7 +188,7 @@ class Engine(Holdings):
             try:
                 run.begin()
             except CacheFull as error:
-                if self._runs:  # those give back what they hold when they end
+                if self._runs and error.needed <= error.cap:  # those give back what they hold when they end
                     return
                 run.fail(error)
             except Exception as error:  # noqa: BLE001 - one run's trouble is no other's
@@ -221,22 +229,25 @@ class Engine(Holdings):
         try:
             attention = CachedAttention(self.decoder.config, spans)
             hidden = self.decoder.hidden(torch.tensor(ids), attention)
+            ends = [(span.start + span.count, run.choices) for run, span in zip(runs, spans, strict=True)]
+            rows = [row for end, choices in ends for row in range(end - choices, end)]
+            logits = self.decoder.logits(hidden[rows]).split([run.choices for run in runs])
         except Exception as error:  # noqa: BLE001 - whose fault it is cannot be told
             for run in runs:
                 run.fail(error)
             return
         self.passes += 1
-        asked = [
-            (run, span, slice(span.start + span.count - run.choices, span.start + span.count))
-            for run, span in zip(runs, spans, strict=True)
-        ]
-        rows = [row for _, _, rows in asked for row in range(rows.start, rows.stop)]
-        logits = iter(self.decoder.logits(hidden[rows]).split([run.choices for run in runs]))
-        for run, span in zip(runs, spans, strict=True):
+        for run, span, own in zip(runs, spans, logits, strict=True):
             try:
-                run.passed(span, next(logits))
+                run.passed(span, own)
             except Exception as error:  # noqa: BLE001 - one run's trouble is no other's
                 run.fail(error)
+
+    def _fail_all(self, error: Exception) -> None:
+        """What is under way ends with this error."""
+        for run in [*self._runs, *self._waiting]:
+            run.fail(error)
+        self._runs, self._waiting = [], deque()
 
     def _end(self) -> None:
         for run in [*self._runs, *self._waiting]:

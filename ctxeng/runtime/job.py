@@ -143,5 +143,8 @@ class Handle:
     def _hand(self, item: Token | Report | BaseException) -> None:
         if self.sink is None:
             self._queue.put(item)
-        else:
+            return
+        try:
             self.sink(item)
+        except Exception:  # noqa: BLE001 - the reader is gone, and the engine's thread is everybody's
+            self.cancelled = True

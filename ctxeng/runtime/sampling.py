@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -9,6 +10,8 @@ import torch
 from torch import Tensor
 
 from ctxeng.errors import BadInput
+
+_COLD = 1e-5  # a temperature below it leaves the largest logit alone, and may overflow
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,15 @@ class Sampling:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise BadInput(f"{name} must be from {low:g} to {high:g}, not {value!r}")
+        if not all(math.isfinite(by) for by in self.bias.values()):
+            raise BadInput("a logit bias must be a finite number")
+        if self.seed is not None and not -(1 << 63) <= self.seed < 1 << 63:
+            raise BadInput(f"seed must fit into 64 bits, not {self.seed}")
 
     @property
     def greedy(self) -> bool:
         """Whether nothing is drawn."""
-        return self.temperature == 0
+        return self.temperature < _COLD
 
     def changes(self) -> bool:
         """Whether logits are changed before a token is chosen."""

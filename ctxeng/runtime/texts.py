@@ -24,11 +24,11 @@ class Detokenizer:
         """The text that is now certain, and whether a stop text came."""
         self._ids.append(token)
         self._read(final=False)
-        for stop in self.stops:
-            at = self._text.find(stop, max(0, self._given))
-            if at >= 0:
-                self._text = self._text[:at]
-                return self._give(at), True
+        places = [(at + len(s), at) for s in self.stops if (at := self._text.find(s, self._given)) >= 0]
+        if places:  # the one that was complete first; of two, the longer
+            at = min(places)[1]
+            self._text = self._text[:at]
+            return self._give(at), True
         return self._give(len(self._text) - self._held()), False
 
     def rest(self) -> str:

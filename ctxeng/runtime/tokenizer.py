@@ -31,6 +31,11 @@ class Tokenizer(Protocol):
         """Special tokens as they are written out."""
         ...
 
+    @property
+    def reserved(self) -> tuple[str, ...]:
+        """All added tokens, called special or not, that nobody's words may become."""
+        ...
+
     def encode(self, text: str) -> list[int]:
         """Ids of the text; special tokens written out in it are read as text."""
         ...
@@ -53,6 +58,11 @@ class ByteTokenizer:
     """One id a byte, 0 to 255; what is named in `special` follows."""
 
     special: tuple[str, ...] = ("<|begin|>", "<|end|>")
+
+    @property
+    def reserved(self) -> tuple[str, ...]:
+        """The special tokens."""
+        return self.special
 
     @property
     def size(self) -> int:
@@ -122,6 +132,12 @@ class HfTokenizer:
         """Special tokens as they are written out."""
         added = self._kept["tokenizer"].get_added_tokens_decoder().values()
         return tuple(token.content for token in added if token.special)
+
+    @cached_property
+    def reserved(self) -> tuple[str, ...]:
+        """All added tokens, called special or not, that nobody's words may become."""
+        added = self._kept["tokenizer"].get_added_tokens_decoder().values()
+        return tuple(token.content for token in added if token.special or len(token.content) > 1)
 
     @property
     def size(self) -> int:

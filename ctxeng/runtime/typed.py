@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from ctxeng.runtime.chat import Rendered, encode_piece
@@ -79,8 +80,12 @@ class Typing:
             held = self.tools and all(name in run.text for name in self.tools)
             return "tool" if held else "glue"
         role = self.roles[run.source]
-        last = max((n for n, r in enumerate(self.roles) if r == "user"), default=-1)
-        return "system" if role == "system" else "query" if run.source >= last >= 0 else "history"
+        return "system" if role == "system" else "query" if run.source >= self._last >= 0 else "history"
+
+    @cached_property
+    def _last(self) -> int:
+        """The number of the user's last message; -1: there is none."""
+        return max((n for n, role in enumerate(self.roles) if role == "user"), default=-1)
 
 
 def names_of(tools: Sequence[Mapping[str, Any]]) -> list[str]:

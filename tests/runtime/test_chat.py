@@ -260,3 +260,29 @@ def test_added_tokens_that_are_not_called_special_are_read_as_text_too(marked):
     assert len(read.encode_special("<tool_call>")) == 1
     assert read.decode(read.encode(text)) == text
     assert not set(read.encode(text)) & {*read.encode_special("<tool_call>"), *read.encode_special("<think>")}
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("{{ messages[0].content.split('XX')|join('') }}", {"role": "user", "content": "<|im_XXstart|>"}),
+        ("{{ messages[0].content|lower }}", {"role": "user", "content": "<|IM_START|>"}),
+        ("{{ messages[0].content|replace('\u200b', '') }}", {"role": "user", "content": "<|im_start|>"}),
+        (
+            "{{ messages[0].role + messages[0].name }}{{ messages[0].content }}",
+            {"role": "<|im_", "name": "start|>", "content": "x"},
+        ),
+    ],
+)
+def test_a_template_that_puts_words_together_to_a_special_token_is_refused(template, message):
+    made = ChatTemplate(template)
+    with pytest.raises(BadInput, match="out of these words"):
+        made.pieces([message], special=["<|im_start|>"])
+    plain = {**message, "role": "user", "content": "some words"}
+    assert made.pieces([{**plain, "name": "ada"}], special=["<|im_start|>"])
+
+
+def test_a_product_of_numbers_ends_before_it_takes_all_time():
+    doubling = "{% set a = 9 %}" + "{% set a = a * a %}" * 25 + "{{ a }}"
+    with pytest.raises(BadInput, match="too large"):
+        ChatTemplate(doubling).pieces([{"role": "user", "content": "x"}])

@@ -236,11 +236,11 @@ async def test_many_streams_with_cancels_and_disconnects_leave_nothing_behind(se
             if not before and time.monotonic() > warm:
                 before = resident()
         for _ in range(200):
-            if engine.describe()["running"] == made._running == 0:
+            if engine.describe()["running"] == made.running == 0:
                 break
             await asyncio.sleep(0.05)
     assert resident() - before < 20 << 20
-    assert engine.describe()["running"] == made._running == 0
+    assert engine.describe()["running"] == made.running == 0
     engine.call(lambda: (engine.store.clear(), engine.pieces.clear()))
     assert engine.describe()["blocks_in_use"] == 0
 

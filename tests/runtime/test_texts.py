@@ -48,3 +48,16 @@ def test_half_a_character_at_the_end_comes_out_as_what_it_is():
     detokenizer = Detokenizer(TOKENIZER)
     assert detokenizer.push("é".encode()[0])[0] == ""
     assert detokenizer.rest() == "\N{REPLACEMENT CHARACTER}"
+
+
+class OneToken:
+    """Every token is a text of its own."""
+
+    def decode(self, ids):
+        return "".join(ids)
+
+
+@given(st.permutations(["STOP", "END", "AND"]))
+def test_of_several_stop_texts_in_one_token_the_first_to_be_whole_ends_it(stops):
+    assert Detokenizer(OneToken(), tuple(stops)).push("say no END yes STOP") == ("say no ", True)
+    assert Detokenizer(OneToken(), ("B", "AB")).push("AB") == ("", True)

@@ -9,6 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
 from ctxeng.errors import BadInput, CacheFull, Cancelled, ContextOverflow, CtxengError
 from ctxeng.runtime.job import Report
 from ctxeng.runtime.server.stream import Said
@@ -32,7 +37,8 @@ class Envelope:
         made = self._around("chat.completion" if self.chat else "text_completion")
         finish = _finish(last)
         if self.chat:
-            message: dict[str, Any] = {"role": "assistant", "content": text or None}
+            content = None if last.calls and not text else text
+            message: dict[str, Any] = {"role": "assistant", "content": content}
             if last.calls:
                 message["tool_calls"] = [wire(call) for call in last.calls]
             choice = {"index": 0, "message": message, "finish_reason": finish, "logprobs": None}
@@ -92,6 +98,27 @@ def fault(error: Exception) -> tuple[int, dict[str, Any]]:
             return status, told(str(error), code)
     said = str(error) if isinstance(error, CtxengError) else "the server failed"
     return 500, told(said, "server_error")
+
+
+async def refused(request: Request, error: Exception) -> JSONResponse:
+    """Any error as a response: what a request got wrong, what is not here, what failed."""
+    del request
+    if isinstance(error, RequestValidationError):
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"] if part != "body")
+        said = f"{where}: {first['msg']}" if where else str(first["msg"])
+        return JSONResponse(told(said, "invalid_request_error"), 400)
+    if isinstance(error, HTTPException):
+        body = (
+            error.detail
+            if isinstance(error.detail, dict)
+            else told(str(error.detail), "invalid_request_error")
+        )
+        return JSONResponse(body, error.status_code)
+    if isinstance(error, RecursionError):
+        return JSONResponse(told("nested too deep", "invalid_request_error"), 400)
+    status, body = fault(error)
+    return JSONResponse(body, status)
 
 
 def told(message: str, code: str) -> dict[str, Any]:

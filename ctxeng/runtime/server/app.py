@@ -5,26 +5,31 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import numpy as np
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.exceptions import HTTPException
 
-from ctxeng.errors import ContextOverflow, CtxengError
+from ctxeng.errors import BadInput, ContextOverflow, CtxengError
 from ctxeng.runtime.box import Box
 from ctxeng.runtime.embedding import embed
 from ctxeng.runtime.job import Generate
 from ctxeng.runtime.plan import CachePlan
 from ctxeng.runtime.prompt import Part, Prompt
-from ctxeng.runtime.server.answers import Envelope, fault, told
+from ctxeng.runtime.server.answers import Envelope, fault, refused, told
 from ctxeng.runtime.server.forms import Chat, Completion, Embedding, Sampled
+from ctxeng.runtime.server.guard import Guard
 from ctxeng.runtime.server.stream import Said, said
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,8 @@ class Asked:
 class Server:
     """One model behind HTTP. `key`: what callers must bring as a bearer token; empty: nothing.
 
-    `most` caps the tokens of an answer, `waiting` the requests under way; those beyond are refused with 429.
+    `most` caps the tokens of an answer, `waiting` the requests under way (those beyond are refused with 429).
+    Without a key, `hosts` are the names, beside those of this machine, that it may be called by.
     """
 
     box: Box
@@ -48,68 +54,78 @@ class Server:
     key: str = ""
     most: int = 4096
     waiting: int = 256
+    hosts: tuple[str, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)
-    _running: int = 0
+    _guard: Guard | None = None
+    _aside: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "ctxeng-requests"))
 
-    def app(self) -> FastAPI:
+    def app(self) -> Guard:
         """The application, for uvicorn or any other ASGI server."""
         app = FastAPI(title="ctxeng", docs_url=None, redoc_url=None, openapi_url=None)
-        app.middleware("http")(self._guard)
-        app.exception_handler(RequestValidationError)(_invalid)
-        app.exception_handler(CtxengError)(_failed)
+        for kind in (RequestValidationError, HTTPException, CtxengError, Exception):
+            app.exception_handler(kind)(refused)
         app.get("/health")(self.health)
         app.get("/metrics")(self.metrics)
         app.get("/v1/models")(self.models)
+        app.get("/v1/models/{name:path}")(self.model)
         app.post("/v1/chat/completions")(self.chat)
         app.post("/v1/completions")(self.complete)
         app.post("/v1/embeddings")(self.embeddings)
-        return app
+        most = (1 << 20) + 32 * self.box.window  # bytes: more than any prompt that fits
+        self._guard = Guard(app, self.key, self.hosts, most, self.waiting, self.counts)
+        return self._guard
 
-    async def health(self) -> dict[str, str]:
-        """Whether it answers."""
-        return {"status": "ok"}
+    async def health(self) -> Response:
+        """Whether it answers, and can."""
+        alive = self.box.engine.alive
+        return JSONResponse({"status": "ok" if alive else "the engine has ended"}, 200 if alive else 503)
 
     async def models(self) -> dict[str, Any]:
         """The one model."""
-        entry = {"id": self.box.name, "object": "model", "created": 0, "owned_by": "local"}
-        return {"object": "list", "data": [entry]}
+        return {"object": "list", "data": [self._entry()]}
+
+    async def model(self, name: str) -> dict[str, Any]:
+        """The same by its name."""
+        self._known(name)
+        return self._entry()
+
+    @property
+    def running(self) -> int:
+        """Requests under way."""
+        return self._guard.running if self._guard is not None else 0
 
     async def metrics(self) -> PlainTextResponse:
         """Counters and gauges in Prometheus' text form."""
-        facts = {**self.box.engine.describe(), **self.counts, "requests_running": self._running}
+        facts = {**self.box.engine.describe(), **self.counts, "requests_running": self.running}
         numbers = {name: value for name, value in facts.items() if isinstance(value, int | float)}
         lines = [f"ctxeng_{name} {value}" for name, value in sorted(numbers.items())]
         return PlainTextResponse("\n".join(lines) + "\n")
 
     async def chat(self, form: Chat, request: Request) -> Response:
         """`POST /v1/chat/completions`."""
-        tools = form.tools if form.tool_choice != "none" else []
-        prompt = self.box.prompt(form.messages, tools)
-        options = self._options(form, prompt, form.max_completion_tokens or form.max_tokens)
-        schema = form.schema_wanted
-        if schema is not None:
-            options = _with(options, self.box.grammars.json_schema(schema))
-        made = sum(len(message.get("tool_calls") or ()) for message in form.messages)
-        asked = Asked(prompt, options, made if tools else None)
+        self._known(form.model)
+        asked = await self._apart(lambda: self._chat(form))
         return await self._answer(form, request, Envelope(self.box.name, chat=True), asked)
 
     async def complete(self, form: Completion, request: Request) -> Response:
         """`POST /v1/completions`."""
-        given = form.prompt
-        ids = self.box.tokenizer.encode(given) if isinstance(given, str) else given
-        prompt = Prompt((Part("text", tuple(ids)),))
-        options = self._options(form, prompt, form.max_tokens or 16)
-        asked = Asked(prompt, options)
+        self._known(form.model)
+        asked = await self._apart(lambda: self._completion(form))
         return await self._answer(form, request, Envelope(self.box.name, chat=False), asked)
 
-    async def embeddings(self, form: Embedding) -> dict[str, Any]:
+    async def embeddings(self, form: Embedding, request: Request) -> dict[str, Any]:
         """`POST /v1/embeddings`: mean hidden states, unit length."""
+        self._known(form.model)
         given = form.input
         alone = isinstance(given, str) or (bool(given) and isinstance(given[0], int))
         many: list[Any] = [given] if alone else list(given)
         encode = self.box.tokenizer.encode
-        texts = [encode(one) if isinstance(one, str) else list(one) for one in many]
-        vectors = await asyncio.to_thread(embed, self.box.engine, texts)
+        texts = await self._apart(
+            lambda: [encode(one) if isinstance(one, str) else list(one) for one in many]
+        )
+        gone = threading.Event()
+        work = asyncio.to_thread(embed, self.box.engine, texts, gone.is_set)
+        vectors = await _unless_gone(request, work, gone.set)
         data = [
             {"object": "embedding", "index": n, "embedding": _written(vector, form.encoding_format)}
             for n, vector in enumerate(vectors)
@@ -117,6 +133,50 @@ class Server:
         total = sum(map(len, texts))
         used = {"prompt_tokens": total, "total_tokens": total}
         return {"object": "list", "data": data, "model": self.box.name, "usage": used}
+
+    # -- what is asked ----------------------------------------------------------------------------------
+
+    async def _apart(self, work: Callable[[], T]) -> T:
+        """Templates, tokens and grammars take time: in a thread of their own, one request after the other."""
+        return await asyncio.get_running_loop().run_in_executor(self._aside, work)
+
+    def _entry(self) -> dict[str, Any]:
+        return {"id": self.box.name, "object": "model", "created": 0, "owned_by": "local"}
+
+    def _known(self, name: str) -> None:
+        if name and name != self.box.name:
+            said = told(f"there is no model {name!r} here, but {self.box.name!r}", "model_not_found")
+            raise HTTPException(404, said)  # type: ignore[arg-type]
+
+    def _chat(self, form: Chat) -> Asked:
+        tools = [tool.model_dump() for tool in form.tools] if form.tool_choice != "none" else []
+        if tools and self.box.form is None:
+            raise BadInput(f"{self.box.name}: this model's chat template knows no tools")
+        messages = [message.model_dump(exclude_none=True) for message in form.messages]
+        self._short(sum(len(str(message.get("content", ""))) for message in messages))
+        prompt = self.box.prompt(messages, tools)
+        options = self._options(form, prompt, form.max_completion_tokens or form.max_tokens)
+        schema = form.schema_wanted
+        if schema is not None:
+            options = replace(options, constraint=self.box.grammars.json_schema(schema))
+        made = sum(len(message.tool_calls or ()) for message in form.messages)
+        return Asked(prompt, options, made if tools else None)
+
+    def _completion(self, form: Completion) -> Asked:
+        given = form.prompt[0] if form.prompt and isinstance(form.prompt[0], str) else form.prompt
+        given = form.prompt if isinstance(form.prompt, str) else given
+        if isinstance(given, str):
+            self._short(len(given))
+        ids = self.box.tokenizer.encode(given) if isinstance(given, str) else given
+        if not ids:
+            raise BadInput("the prompt is empty")
+        prompt = Prompt((Part("text", tuple(ids)),))  # type: ignore[arg-type]
+        return Asked(prompt, self._options(form, prompt, form.max_tokens or 16))
+
+    def _short(self, characters: int) -> None:
+        """Raises ContextOverflow for a text that cannot fit, before it is cut into tokens."""
+        if characters > 32 * self.box.window:
+            raise ContextOverflow(f"{characters:,} characters cannot fit into {self.box.window:,} tokens")
 
     # -- one answer -------------------------------------------------------------------------------------
 
@@ -130,18 +190,16 @@ class Server:
         return Generate(most, form.sampling, self.box.stop, form.stops)
 
     async def _answer(self, form: Sampled, request: Request, envelope: Envelope, asked: Asked) -> Response:
-        made = said(self.box, asked.prompt, asked.options, self.plan, calls=asked.calls)
-        pieces = self._counted(made)
+        pieces = self._counted(said(self.box, asked.prompt, asked.options, self.plan, calls=asked.calls))
         if form.stream:
             # the first piece is waited for, so that what fails at once is an error and no broken stream
-            first = await anext(pieces)
-            events = _events(envelope, first, pieces, usage=form.with_usage)
+            first = await _unless_gone(request, anext(pieces))
+            events = _events(envelope, first, pieces, usage=form.stream_options.include_usage)
             return StreamingResponse(events, media_type="text/event-stream")
-        found = await _unless_gone(request, pieces)
+        found = await _unless_gone(request, _all(pieces))
         return JSONResponse(envelope.whole("".join(piece.text for piece in found), found[-1]))
 
-    async def _counted(self, pieces: AsyncIterator[Said]) -> AsyncIterator[Said]:
-        self._running += 1
+    async def _counted(self, pieces: AsyncIterator[Said]) -> AsyncGenerator[Said]:
         try:
             async for piece in pieces:
                 if piece.report is not None:
@@ -150,25 +208,7 @@ class Server:
                         self.counts[f"{name}_tokens"] = total + getattr(piece.report, name)
                 yield piece
         finally:
-            self._running -= 1
             await pieces.aclose()  # type: ignore[attr-defined]
-
-    async def _guard(self, request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-        """The key first, then the queue's limit; health is for everybody."""
-        if request.url.path != "/health" and self.key:
-            sent = request.headers.get("authorization", "")
-            if not secrets.compare_digest(sent.encode(), f"Bearer {self.key}".encode()):
-                return JSONResponse(told("a valid API key is needed", "invalid_api_key"), 401)
-        if request.method == "POST" and self._running >= self.waiting:
-            return JSONResponse(told("too many requests under way", "rate_limit_exceeded"), 429)
-        self.counts["requests"] = self.counts.get("requests", 0) + 1
-        return await go_on(request)
-
-
-def _with(options: Generate, constraint: Any) -> Generate:
-    return Generate(
-        options.max_tokens, options.sampling, options.stop, options.stop_texts, constraint, options.deadline
-    )
 
 
 async def _events(
@@ -190,38 +230,27 @@ async def _events(
             yield f"data: {json.dumps(fault(error)[1])}\n\n"
 
 
-async def _unless_gone(request: Request, pieces: AsyncIterator[Said]) -> list[Said]:
-    """All pieces; where the caller hangs up, the generation ends."""
+async def _all(pieces: AsyncIterator[Said]) -> list[Said]:
+    async with aclosing(pieces):  # type: ignore[type-var]
+        return [piece async for piece in pieces]
 
-    async def collected() -> list[Said]:
-        async with aclosing(pieces):  # type: ignore[type-var]
-            return [piece async for piece in pieces]
 
-    work = asyncio.create_task(collected())
+async def _unless_gone(
+    request: Request, work: Coroutine[Any, Any, T], end: Callable[[], None] = lambda: None
+) -> T:
+    """What comes of the work; where the caller hangs up, it is cancelled, and `end` is called."""
+    task = asyncio.ensure_future(work)
     try:
-        while not work.done():
-            await asyncio.wait({work}, timeout=0.5)
-            if not work.done() and await request.is_disconnected():
-                work.cancel()
-        return await work
+        while not task.done():
+            await asyncio.wait({task}, timeout=0.25)
+            if not task.done() and await request.is_disconnected():
+                task.cancel()
+        return await task
     finally:
-        work.cancel()
+        end()
+        task.cancel()
 
 
 def _written(vector: Any, form: str) -> Any:
     numbers = np.asarray(vector, np.float32)
     return base64.b64encode(numbers.tobytes()).decode() if form == "base64" else numbers.tolist()
-
-
-async def _failed(request: Request, error: Exception) -> JSONResponse:
-    del request
-    status, body = fault(error)
-    return JSONResponse(body, status)
-
-
-async def _invalid(request: Request, error: Exception) -> JSONResponse:
-    del request
-    assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"] if part != "body")
-    return JSONResponse(told(f"{where}: {first['msg']}", "invalid_request_error"), 400)

@@ -35,7 +35,7 @@ async def said(
     items: asyncio.Queue[Any] = asyncio.Queue()
 
     def sink(item: Token | Report | BaseException) -> None:
-        loop.call_soon_threadsafe(items.put_nowait, item)
+        loop.call_soon_threadsafe(items.put_nowait, item)  # raises where the loop is closed: nobody reads
 
     handle = box.engine.submit(prompt, options, plan, sink)
     stream = CallStream(box.form if calls is not None else None)
