@@ -25,8 +25,11 @@ BENCHES = {
     "clipping": "tool results cut by kind beside head and tail, on real transcripts (needs the data folder)",
     "memory": "a long session beside LangChain: coverage, tokens, idle time (needs the data folder)",
     "runtime": "the local runtime beside transformers: its loop, decoding over long caches",
-    "reuse": "the second request's first token: documents seen before, an edited line, a long session",
+    "runtime-peers": "decoding beside transformers' quantised caches and grouped attention, where installed",
+    "reuse": "the second request's first token: seen documents, an edited entry (a quarter of an hour)",
     "recall": "cache methods by right answers, turn by turn, against bytes held and read (minutes)",
+    "recall-peers": "the same of kvpress, where it is installed",
+    "long-session": "20 turns and 4 forks under a cap: failures, resident memory, a restart from disk",
     "conformal": "coverage of a calibrated threshold on held-out questions (needs the data folder)",
     "graph": "Steiner trees and pruning beside the most similar statements, at equal tokens",
     "collapse": "lessons that survive a real log of rewriting (needs the data folder)",
@@ -69,6 +72,6 @@ def _measure(name: str, dataset: str, limit: int | None, seed: int) -> Figures:
         from ctxeng_evals.bench import streams  # noqa: PLC0415 - langgraph, seconds
 
         return streams.run(dataset, limit, seed)
-    module = importlib.import_module(f"ctxeng_evals.bench.{name}")
+    module = importlib.import_module(f"ctxeng_evals.bench.{name.replace('-', '_')}")
     figures: Figures = module.run(seed)
     return figures

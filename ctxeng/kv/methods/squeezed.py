@@ -20,7 +20,7 @@ from ctxeng_kernels.segment import Rows, Segment, Span
 
 @dataclass(frozen=True)
 class Squeezed:
-    """Squeeze the first `fixed` tokens (0: all of what is read first); what follows is always read whole.
+    """Squeeze the first `fixed` tokens (0: the whole blocks of what is read first); the rest is read whole.
 
     Clusters are `share` of the fixed keys, and `coarse` of them stand above; the threshold lets the share
     1 - `quantile` of the keys through, as the last `calibrate` queries of the fixed context have it. `reach`
@@ -98,7 +98,7 @@ class Squeezing:
     def settle(self, sequence: Sequence, pools: Pools) -> None:
         """Build the index when the fixed context has been read."""
         del pools
-        if self.index is None and sequence.length >= self.policy.fixed:
+        if self.index is None and sequence.length >= (self.policy.fixed or BLOCK):
             self.index = self.build(sequence)
 
     def keep(self, path: Path, name: str) -> None:
@@ -121,7 +121,7 @@ class Squeezing:
         policy = self.policy
         for layer in range(self.shape.layers):
             keys = sequence.dense(layer)[0]
-            keys = keys[:, : policy.fixed] if policy.fixed else keys
+            keys = keys[:, : policy.fixed or keys.shape[1] // BLOCK * BLOCK]
             made = Clusters.of(keys, policy.share, policy.coarse, policy.seed)
             layers.append(made)
             queries = self._queries[layer].split(1, 1)

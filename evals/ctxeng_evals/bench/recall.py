@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ctxeng.kv.methods.duo import Gates
 from ctxeng.kv.methods.names import make
 from ctxeng.kv.policy import Policy, Watch
 from ctxeng.kv.reading import Metered
 from ctxeng.kv.sequence import Shape
 from ctxeng.runtime.engine import Engine
+from ctxeng.runtime.heads import measured as measured_gates
 from ctxeng.runtime.job import Generate
 from ctxeng.runtime.plan import CachePlan
 from ctxeng.runtime.session import Session
@@ -24,6 +26,7 @@ TURNS = 5
 COUNT = 24
 LENGTH = 1024
 SHARES = (0.5, 0.25, 0.125)
+_STREAM = {"sinks": 4, "recent": 60}  # rows of DuoAttention's other heads
 EVICTING = ("streaming", "h2o", "snapkv", "adakv", "pyramidkv", "windowkv")
 
 
@@ -64,15 +67,16 @@ def run(seed: int = 0) -> Figures:
     """Every method at three budgets, in both of SCBench's modes; codecs and page selection beside them."""
     tool = instrument()
     rng = np.random.default_rng(seed + 1000)
-    exercises = [_exercise(rng, tool) for _ in range(COUNT)]
+    exercises = [exercise_of(rng, tool) for _ in range(COUNT)]
     rows: list[Row] = []
     with Engine(tool.decoder, memory=1 << 28) as engine:
+        gates = measured_gates(engine)
         for mode, play in (("one session", session), ("shared context", shared)):
             dense = measured(engine, exercises, play, "dense", None)
             rows += rows_of(f"{mode}: dense", dense, dense)
             for codec in ("int8", "int4"):
                 rows += rows_of(f"{mode}: {codec}", measured(engine, exercises, play, codec, None), dense)
-            for name, policy in policies():
+            for name, policy in policies(gates):
                 rows += rows_of(f"{mode}: {name}", measured(engine, exercises, play, "dense", policy), dense)
     notes = (
         f"{COUNT} exercises of {LENGTH} tokens, {TURNS} questions each; right answers by turn, in percent",
@@ -83,12 +87,14 @@ def run(seed: int = 0) -> Figures:
     return Figures("recall", tuple(rows), notes, seed)
 
 
-def policies() -> list[tuple[str, Policy]]:
-    """All methods, by name and budget."""
+def policies(gates: Gates) -> list[tuple[str, Policy]]:
+    """All methods, by name and budget; `gates` are DuoAttention's for this model."""
     found: list[tuple[str, Policy]] = []
     for share in SHARES:
         found += [(f"{name} {share:g}", make(name, _options(name, share))) for name in EVICTING]
         found.append((f"quest {share:g}", make("quest", {"pages": int(share * LENGTH / 64), "dense": 0})))
+        found.append((f"squeezed {share:g}", make("squeezed", {"quantile": 1 - share})))
+        found.append((f"duo {share:g}", make("duo", {"gates": gates, "share": share, **_STREAM})))
     found += [(f"think {keep:g}", make("think", {"keep": keep})) for keep in (0.5, 0.75)]
     return found
 
@@ -98,7 +104,8 @@ def _options(name: str, share: float) -> dict[str, float]:
     return {"budget": share, **extra}
 
 
-def _exercise(rng: np.random.Generator, tool: Instrument) -> Exercise:
+def exercise_of(rng: np.random.Generator, tool: Instrument) -> Exercise:
+    """One with a question for every turn."""
     while True:
         made = recall(rng, tool.filler, Level(LENGTH - 8, key=2, filler=0.85))
         if len(made.questions) >= TURNS:

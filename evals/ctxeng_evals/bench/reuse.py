@@ -151,7 +151,7 @@ def transformers_times(weights: Weights, request: Request) -> dict[str, tuple[fl
     with torch.inference_mode():
         model(torch.tensor([ids]), past_key_values=cache, use_cache=True, logits_to_keep=1)
         start = time.perf_counter()
-        cache.crop(same)
+        cache.crop(same - len(ids))
         model(torch.tensor([turned[same:]]), past_key_values=cache, use_cache=True, logits_to_keep=1)
     return {"transformers, cache cropped: new order": (time.perf_counter() - start, len(turned) - same)}
 
