@@ -3,7 +3,7 @@
 import pytest
 
 from ctxeng.runtime.engine import Engine
-from sessions import DECODER
+from kv_sessions import DECODER
 
 
 @pytest.fixture(scope="module")

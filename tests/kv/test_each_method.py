@@ -23,7 +23,7 @@ from ctxeng.runtime.attention import CachedAttention, Span
 from ctxeng.runtime.job import Generate
 from ctxeng.runtime.rope import Rotation
 from ctxeng_kernels.attend import attend
-from sessions import DECODER, GATES, HEADS, LAYERS, kept, said, settled
+from kv_sessions import DECODER, GATES, HEADS, LAYERS, kept, said, settled
 from tiny_model import tokens
 
 

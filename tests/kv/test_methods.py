@@ -8,7 +8,7 @@ from ctxeng.runtime.engine import Engine
 from ctxeng.runtime.job import Generate
 from ctxeng.runtime.plan import CachePlan
 from ctxeng.runtime.prompt import Part, Prompt
-from sessions import DECODER, GATES, HEADS, LAYERS, kept, said, settled
+from kv_sessions import DECODER, GATES, HEADS, LAYERS, kept, said, settled
 from tiny_model import tokens
 
 ALL = {  # options under which nothing is given up
