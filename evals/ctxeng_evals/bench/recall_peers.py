@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import torch
 
 from ctxeng.errors import BadInput
+from ctxeng.extras import installed
 from ctxeng_evals.bench.recall import COUNT, LENGTH, TURNS, exercise_of
 from ctxeng_evals.bench.table import Figures, Row
 from ctxeng_evals.instrument.shipped import FOLDER, instrument
@@ -23,23 +25,32 @@ Press = Callable[[], Any]
 
 def run(seed: int = 0) -> Figures:
     """Its presses in both of SCBench's modes. Raises BadInput where kvpress is not installed."""
-    if importlib.util.find_spec("kvpress") is None:
-        raise BadInput("kvpress is not installed: pip install kvpress, in an environment of its own")
+    if not installed("kvpress"):
+        raise BadInput(
+            "kvpress is not installed: pip install kvpress, in an environment of its own, "
+            "for it wants an older transformers than ours"
+        )
     from transformers import AutoModelForCausalLM  # noqa: PLC0415 - seconds
+    from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415
 
+    disable_progress_bar()
     tool = instrument()
-    rng = np.random.default_rng(seed + 1000)
+    rng = np.random.default_rng(seed + 1000)  # as `bench recall` draws them
     exercises = [exercise_of(rng, tool) for _ in range(COUNT)]
     model = AutoModelForCausalLM.from_pretrained(FOLDER, dtype=torch.float32).eval()
     rows: list[Row] = []
     for mode, play in (("one session", session), ("shared context", shared)):
-        dense = measured(model, exercises, play, nullcontext)
-        for name, press in {"dense (DynamicCache)": nullcontext, **presses()}.items():
-            found = dense if press is nullcontext else measured(model, exercises, play, press)
-            rows += rows_of(f"{mode}: {name}", found, dense)
+        dense = measured(model, exercises, play)
+        rows += rows_of(f"{mode}: dense (DynamicCache)", dense, dense)
+        for name, press in presses().items():
+            rows += rows_of(f"{mode}: kvpress {name}", measured(model, exercises, play, press), dense)
     notes = (
         f"the exercises of `bench recall`: {COUNT} of {LENGTH} tokens, {TURNS} questions each",
-        "held: bytes of the cache's tensors after the context; AdaKV masks rows and ThinK zeroes channels",
+        "one session: thinned when the first question was read; shared context: thinned before any was",
+        "held: memory of the cache's tensors once thinned, against the dense cache of the same run;",
+        "AdaKV masks rows and ThinK writes zeros into channels: both keep every tensor whole",
+        "options are kvpress's own (SnapKV: window 64, pooled over 5; ours: 32 and 7)",
+        f"kvpress {version('kvpress')}, transformers {version('transformers')}",
     )
     return Figures("recall_peers", tuple(rows), notes, seed)
 
@@ -49,11 +60,11 @@ def presses() -> dict[str, Press]:
     import kvpress  # noqa: PLC0415 - ten seconds
 
     found: dict[str, Press] = {}
-    for gone in (0.5, 0.75):
-        found[f"kvpress SnapKV {1 - gone:g}"] = lambda gone=gone: kvpress.SnapKVPress(gone)  # type: ignore[misc]
-        found[f"kvpress key norm {1 - gone:g}"] = lambda gone=gone: kvpress.KnormPress(gone)  # type: ignore[misc]
-    found["kvpress AdaKV over SnapKV 0.5"] = lambda: kvpress.AdaKVPress(kvpress.SnapKVPress(0.5))
-    found["kvpress ThinK 0.5"] = lambda: kvpress.ThinKPress(0.5)
+    for kept in (0.5, 0.25):
+        found[f"SnapKV {kept:g}"] = partial(kvpress.SnapKVPress, 1 - kept)
+        found[f"key norm {kept:g}"] = partial(kvpress.KnormPress, 1 - kept)
+    found["AdaKV over SnapKV 0.5"] = lambda: kvpress.AdaKVPress(kvpress.SnapKVPress(0.5))
+    found["ThinK 0.5"] = partial(kvpress.ThinKPress, 0.5)
     return found
 
 
@@ -93,8 +104,9 @@ class Talk:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the cache's tensors."""
-        return sum(int(layer.keys.nbytes + layer.values.nbytes) for layer in self.cache.layers)
+        """Bytes of the memory behind the cache's tensors, whatever part of it they show."""
+        held = (tensor for layer in self.cache.layers for tensor in (layer.keys, layer.values))
+        return sum(tensor.untyped_storage().nbytes() for tensor in held)
 
 
 def context_of(exercise: Exercise) -> list[int]:
@@ -134,13 +146,16 @@ class Outcome:
 
 @torch.inference_mode()  # type: ignore[untyped-decorator]
 def measured(
-    model: Any, exercises: Sequence[Exercise], play: Callable[[Talk, Exercise, Any], list[bool]], press: Press
+    model: Any,
+    exercises: Sequence[Exercise],
+    play: Callable[[Talk, Exercise, Any], list[bool]],
+    press: Press | None = None,
 ) -> Outcome:
-    """Play all exercises; a fresh press each time, for presses keep what they masked."""
+    """Play all exercises, each with a press of its own; without one, dense."""
     right, held = [], []
     for exercise in exercises:
         talk = Talk.begun(model)
-        right.append(play(talk, exercise, None if press is nullcontext else press()))
+        right.append(play(talk, exercise, None if press is None else press()))
         held.append(talk.held[0])
         for layer in model.model.layers:  # AdaKV's masks live on the modules
             layer.self_attn.masked_key_indices = None
