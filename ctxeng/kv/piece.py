@@ -118,9 +118,7 @@ def sealed(pool: Pool, ids: Ids, tokens: int, start: int) -> Piece:
     """A piece of the first `tokens` rows of blocks [layers, Hkv, n]; it takes a reference of its own."""
     kept = ids[:, :, : -(-tokens // BLOCK)]
     pool.share(kept.ravel())
-    segments = tuple(
-        Segment(pool.codec, pool.arrays, located(pool, layer, tokens), positions=start) for layer in kept
-    )
+    segments = tuple(pool.segment(located(pool, layer, tokens), positions=start) for layer in kept)
     return Piece(segments, (Hold(pool, kept.ravel()),), tokens, start)
 
 
@@ -157,10 +155,10 @@ def _ragged_layer(
         used += int(blocks)
         if not blocks:
             continue
-        put(pool, own, encode(pool.codec, *(whole(x).view(-1, BLOCK, x.shape[-1]) for x in (k, v))))
+        pool.write(own, encode(pool.codec, *(whole(x).view(-1, BLOCK, x.shape[-1]) for x in (k, v))))
         table[head, :blocks] = torch.from_numpy(own)
         fill[head, :blocks] = (len(k) - torch.arange(blocks) * BLOCK).clamp(max=BLOCK)
-    return Segment(pool.codec, pool.arrays, Table(table, fill)), used
+    return pool.segment(Table(table, fill)), used
 
 
 def whole(rows: Tensor) -> Tensor:
@@ -169,13 +167,6 @@ def whole(rows: Tensor) -> Tensor:
     if not short:
         return rows
     return torch.cat((rows, rows[..., -1:, :].expand(*rows.shape[:-2], short, -1)), -2)
-
-
-def put(pool: Pool, ids: Ids, codes: tuple[Tensor, ...]) -> None:
-    """Write blocks [n, ...] to their places in the pool."""
-    where = torch.from_numpy(np.ascontiguousarray(ids))
-    for array, code in zip(pool.arrays, codes, strict=True):
-        array[where] = code
 
 
 def _padded(index: list[Tensor], segment: Segment) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from ctxeng.kv.piece import Hold, Piece, put, sealed
+from ctxeng.kv.piece import Hold, Piece, sealed
 from ctxeng.kv.pool import Pool
 from ctxeng.kv.sequence import Pools
 from ctxeng.kv.shelf import digest
@@ -31,9 +30,8 @@ def save_pieces(path: Path, name: str, pieces: Sequence[Piece]) -> bool:
     facts: list[dict[str, Any]] = []
     for number, piece in enumerate(pieces):
         (hold,) = piece.holds
-        where = torch.from_numpy(np.ascontiguousarray(hold.ids))
-        for i, array in enumerate(hold.pool.arrays):
-            arrays[f"{number}.array{i}"] = array[where].contiguous()
+        for i, array in enumerate(hold.pool.read(hold.ids)):
+            arrays[f"{number}.array{i}"] = array.contiguous()
         if hold.pool.codec == "dense" and not piece.index:
             _wipe([arrays[f"{number}.array{i}"] for i in range(2)], piece.tokens)
         for layer, (segment, index) in enumerate(zip(piece.segments, piece.index, strict=False)):
@@ -120,7 +118,7 @@ def _piece(facts: Mapping[str, Any], arrays: Mapping[str, Tensor], pools: Pools)
         raise ValueError(f"{layers} layers, not {shape.layers}")
     ids = pool.take(blocks)
     try:
-        put(pool, ids, tuple(found))
+        pool.write(ids, tuple(found))
         if facts["ragged"]:
             return _thinned(facts, arrays, pool, ids)
         piece = sealed(
@@ -139,8 +137,8 @@ def _thinned(facts: Mapping[str, Any], arrays: Mapping[str, Tensor], pool: Pool,
     for layer in range(int(facts["layers"])):
         table, fill, index = (arrays[f"{layer}.{key}"] for key in ("table", "fill", "index"))
         positions = index.long() + int(facts["start"])
-        segment = Segment(pool.codec, pool.arrays, Table(own[table], fill), positions=positions)
-        segments.append(replace(segment, channels=arrays.get(f"{layer}.channels")))
+        channels = arrays.get(f"{layer}.channels")
+        segments.append(pool.segment(Table(own[table], fill), positions=positions, channels=channels))
         numbers.append(index)
     return Piece(
         tuple(segments), (Hold(pool, ids),), int(facts["tokens"]), int(facts["start"]), tuple(numbers)

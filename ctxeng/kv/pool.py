@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ctxeng.errors import BadInput, CacheFull
+from ctxeng_kernels.layout import best_layout, by_rows, laid_out
 from ctxeng_kernels.pack import Codec, block_bytes, fields
+from ctxeng_kernels.segment import Segment, Span, Table
 
 Ids = NDArray[np.int64]
 
@@ -49,6 +51,7 @@ class Pool:
 
     def __init__(self, codec: Codec, k_dim: int, v_dim: int, dtype: torch.dtype, budget: Budget) -> None:
         self.codec, self.k_dim, self.budget = codec, k_dim, budget
+        self.layout = best_layout(codec, k_dim, v_dim)
         self.block_bytes = block_bytes(codec, k_dim, v_dim, dtype)
         self.size = max(1, budget.cap // self.block_bytes)
         try:
@@ -84,6 +87,25 @@ class Pool:
             ids = self._cut(count)
             self._references[ids] = 1
         return ids
+
+    def write(self, ids: Ids, codes: tuple[Tensor, ...]) -> None:
+        """Put blocks [n, ...], as `encode` gives them, to their places."""
+        where = torch.from_numpy(np.ascontiguousarray(ids))
+        for array, code in zip(self.arrays, laid_out(self.codec, codes, self.layout), strict=True):
+            array[where] = code
+
+    def read(self, ids: Ids) -> tuple[Tensor, ...]:
+        """Copies of these blocks, as `encode` gave them."""
+        where = torch.from_numpy(np.ascontiguousarray(ids))
+        return by_rows(self.codec, tuple(array[where] for array in self.arrays), self.layout)
+
+    def segment(
+        self, where: Span | Table, *, positions: int | Tensor = 0, channels: Tensor | None = None
+    ) -> Segment:
+        """Rows of this pool as attention meets them."""
+        return Segment(
+            self.codec, self.arrays, where, positions=positions, channels=channels, layout=self.layout
+        )
 
     def share(self, ids: Ids | Sequence[int]) -> None:
         """One more holder of these blocks."""

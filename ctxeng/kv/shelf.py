@@ -17,8 +17,7 @@ def save_block(path: Path, name: str, pool: Pool, ids: Ids) -> bool:
     """Write the blocks ids [layers, Hkv] under their chain's name; false where the file is there already."""
     if path.exists():
         return False
-    where = torch.from_numpy(ids)
-    arrays = {f"array{i}": array[where].contiguous() for i, array in enumerate(pool.arrays)}
+    arrays = {f"array{i}": array.contiguous() for i, array in enumerate(pool.read(ids))}
     facts = {"name": name, "codec": pool.codec, "digest": digest(arrays)}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, save(arrays, metadata=facts), sync=False)  # lost in a power cut, it is encoded anew
@@ -38,16 +37,14 @@ def load_block(path: Path, name: str, pool: Pool, shape: tuple[int, int]) -> Ids
         raise ValueError(f"{path}: not a block of ours ({error})") from None
     if facts.get("name") != name or facts.get("codec") != pool.codec:
         raise ValueError(f"{path}: a block of something else")
-    found = [arrays.get(f"array{i}") for i in range(len(pool.arrays))]
+    found = tuple(arrays.get(f"array{i}", torch.empty(0)) for i in range(len(pool.arrays)))
     for ours, theirs in zip(pool.arrays, found, strict=True):
-        if theirs is None or theirs.shape != (*shape, *ours.shape[1:]) or theirs.dtype != ours.dtype:
+        if theirs.shape != (*shape, *ours.shape[1:]) or theirs.dtype != ours.dtype:
             raise ValueError(f"{path}: a block of another shape")
     if digest(arrays) != facts.get("digest"):
         raise ValueError(f"{path}: its content was changed")
     ids = pool.take(shape[0] * shape[1]).reshape(shape)
-    where = torch.from_numpy(ids)
-    for ours, theirs in zip(pool.arrays, found, strict=True):
-        ours[where] = theirs
+    pool.write(ids, found)
     return ids
 
 

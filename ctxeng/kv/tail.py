@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ctxeng.kv.piece import Hold, Piece, located, put, sealed, whole
+from ctxeng.kv.piece import Hold, Piece, located, sealed, whole
 from ctxeng.kv.pool import Ids, Pool
 from ctxeng_kernels.pack import BLOCK, encode
 from ctxeng_kernels.segment import Segment, Span, Table
@@ -103,7 +103,7 @@ class Tail:
         found = []
         if full:
             codes = _cut(self._coded[layer], full)
-            found.append(Segment(self.coded.codec, self.coded.arrays, codes, positions=self.start))
+            found.append(self.coded.segment(codes, positions=self.start))
         return [*found, self._dense(layer, upto - full, self.start + full)]
 
     def settle(self, layer: int, upto: int) -> None:
@@ -112,7 +112,7 @@ class Tail:
             return
         ids = self._tables[layer][:, 0]
         codes = encode(self.coded.codec, *(array[ids] for array in self.dense.arrays))
-        put(self.coded, self._ids[layer, :, upto // BLOCK - 1], codes)
+        self.coded.write(self._ids[layer, :, upto // BLOCK - 1], codes)
 
     def seal(self, tokens: int) -> Piece:
         """The first `tokens` tokens as a piece that shares their blocks; whole blocks only."""
@@ -132,7 +132,7 @@ class Tail:
         for layer in range(layers):
             ids = self._tables[layer][:, 0]
             rows = [whole(array[ids, :begun]) for array in self.dense.arrays]
-            put(self.coded, extra[layer, :, 0], encode(self.coded.codec, *rows))
+            self.coded.write(extra[layer, :, 0], encode(self.coded.codec, *rows))
         self.shared = max(self.shared, self.length - begun)
         ids = np.concatenate((self.full(), extra), -1)
         piece = sealed(self.coded, ids, self.length, self.start)

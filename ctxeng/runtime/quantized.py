@@ -1,18 +1,14 @@
-"""Matrices in one byte or half a byte a weight; a tile of rows is made whole at a time, never all of them."""
+"""Matrices in one byte or half a byte a weight; they are never made whole."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-TILE = 1 << 20  # numbers that are made whole at a time: few enough to stay near the processor
-GROUP = 128  # weights that share an int4 scale
-
-Fill = Callable[[int, Tensor], object]
+from ctxeng_kernels.gemv import GROUP, TILE, matmul_int4, matmul_int8
 
 
 @dataclass(frozen=True)
@@ -25,11 +21,8 @@ class Int8:
 
     def __call__(self, x: Tensor) -> Tensor:
         """The map x [T, in] -> [T, out]; the scales are applied to what comes out."""
-        out = _by_tiles(x, len(self.codes), self._fill) * self.scales.to(x.dtype)
+        out = matmul_int8(x, self.codes, self.scales)
         return out if self.bias is None else out + self.bias
-
-    def _fill(self, start: int, space: Tensor) -> None:
-        space.copy_(self.codes[start : start + len(space)])
 
     @property
     def nbytes(self) -> int:
@@ -53,19 +46,8 @@ class Int4:
 
     def __call__(self, x: Tensor) -> Tensor:
         """The map x [T, in] -> [T, out]; what all weights of a group share meets the sum of its inputs."""
-        padded = functional.pad(x, (0, -self.inputs % GROUP))
-        shared = self.middles.to(x.dtype) + 0.5 * self.scales.to(x.dtype)
-        out = _by_tiles(padded, len(self.codes), self._fill)
-        out += padded.unflatten(1, (-1, GROUP)).sum(-1) @ shared.T
+        out = matmul_int4(x, self.codes, self.scales, self.middles)
         return out if self.bias is None else out + self.bias
-
-    def _fill(self, start: int, space: Tensor) -> None:
-        """(code - 8) * scale: around nought, so that half precision loses nothing when `shared` is added."""
-        rows = slice(start, start + len(space))
-        codes, grouped = self.codes[rows], space.unflatten(1, (-1, GROUP))
-        grouped[..., : GROUP // 2] = ((codes & 15) - 8).view(torch.int8)  # bytes wrap below nought
-        grouped[..., GROUP // 2 :] = ((codes >> 4) - 8).view(torch.int8)
-        grouped *= self.scales[rows].to(space.dtype).unsqueeze(-1)
 
     @property
     def nbytes(self) -> int:
@@ -85,17 +67,6 @@ def pack_int4(weight: Tensor, bias: Tensor | None = None) -> Int4:
     parts = [_four(tile.float()) for tile in weight.split(_rows(weight.shape[1]))]
     codes, scales, middles = (torch.cat(column) for column in zip(*parts, strict=True))
     return Int4(codes, scales, middles, weight.shape[1], bias)
-
-
-def _by_tiles(x: Tensor, outputs: int, fill: Fill) -> Tensor:
-    """X [T, in] times the transpose of a matrix [out, in]; `fill` writes its rows from `start` on."""
-    step = min(_rows(x.shape[1]), outputs)
-    out, space = x.new_empty(len(x), outputs), x.new_empty(step, x.shape[1])
-    for start in range(0, outputs, step):
-        tile = space[: outputs - start]
-        fill(start, tile)
-        out[:, start : start + step] = functional.linear(x, tile)
-    return out
 
 
 def _rows(inputs: int) -> int:

@@ -9,7 +9,7 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
-from ctxeng_kernels.native import attend_encoded
+from ctxeng_kernels import native
 from ctxeng_kernels.segment import Segment
 
 
@@ -62,8 +62,8 @@ def _one(q: Tensor, segment: Segment, kv_heads: int, at: int, window: int | None
     if segment.channels is not None:
         q = q.gather(2, segment.channels.unsqueeze(1).expand(-1, q.shape[1], -1))
     scale = 1 / (math.sqrt(d) * segment.temperature)
-    if window is None and not (segment.causal and count > 1):
-        found = attend_encoded(q, segment, scale)
+    if window is None or isinstance(segment.positions, int):
+        found = native.attend(q, segment, scale, segment.sight(heads // kv_heads, count, at, window))
         if found is not None:
             return found[0].view(heads, count, -1), found[1].view(heads, count)
     k, v, live = segment.rows(kv_heads, q.dtype)

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 SOURCES = Path(__file__).parent / "src"
-FLAGS = ("-O3", "-std=c++17", "-mavx2", "-mfma", "-mf16c", "-funroll-loops", "-shared", "-fPIC")
+FLAGS = ("-O3", "-std=c++17", "-mavx2", "-mfma", "-mf16c", "-funroll-loops", "-shared", "-fPIC", "-pthread")
 _COMPILERS = ("c++", "g++", "clang++")
 _PROCESSORS = ("x86_64", "AMD64")
 _WAIT = 300  # seconds that a compiler may take
@@ -58,16 +58,6 @@ def load() -> ctypes.CDLL | None:
     found = ctypes.CDLL(str(built()))
     if not found.ctxeng_runs_here():
         raise Unavailable("this processor has no AVX2, FMA and F16C")
-    pointer, number = ctypes.c_void_p, ctypes.c_int64
-    found.ctxeng_attend.argtypes = [
-        ctypes.c_int,
-        *[pointer] * 4,
-        *[number] * 5,
-        ctypes.c_float,
-        pointer,
-        pointer,
-    ]
-    found.ctxeng_attend.restype = None
     return found
 
 
@@ -77,7 +67,7 @@ def built() -> Path:
     Raises Unavailable without a compiler, or with what the compiler said.
     """
     texts = b"".join(path.read_bytes() for path in sorted(SOURCES.iterdir()))
-    name = hashlib.sha256(texts + " ".join(FLAGS).encode()).hexdigest()[:16]
+    name = hashlib.sha256(texts + " ".join(_flags()).encode()).hexdigest()[:16]
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ctxeng"
     path = folder / f"kernels-{name}.so"
     if path.exists():
@@ -96,8 +86,13 @@ def built() -> Path:
     return path
 
 
+def _flags() -> tuple[str, ...]:
+    """The compiler's flags, and what CTXENG_KERNELS_FLAGS adds (say, -fsanitize=address)."""
+    return (*FLAGS, *os.environ.get("CTXENG_KERNELS_FLAGS", "").split())
+
+
 def _compile(compiler: str, to: Path) -> None:
-    command = [compiler, *FLAGS, "-o", str(to), str(SOURCES / "attend.cpp")]
+    command = [compiler, *_flags(), "-o", str(to), *map(str, sorted(SOURCES.glob("*.cpp")))]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_WAIT)  # noqa: S603
     except subprocess.TimeoutExpired:

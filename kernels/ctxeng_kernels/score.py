@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ctxeng_kernels import native
 from ctxeng_kernels.segment import Segment
 
 
@@ -30,16 +31,27 @@ def column_sums(q: Tensor, segments: Sequence[Segment], kv_heads: int, lse: Tens
     """
     found = []
     for segment in segments:
-        k, _, live = segment.rows(kv_heads, q.dtype)
-        queries, count, rows = q, q.shape[1], k.shape[1]
-        if segment.turn is not None:
-            cos, sin = segment.turn
-            queries = queries * cos + queries.roll(queries.shape[-1] // 2, -1) * sin
-        order = segment.order(rows, count, live)
-        sums = k.new_zeros(kv_heads, rows, dtype=torch.float32)
-        for start in range(0, count, 64):
-            part = slice(start, min(count, start + 64))
-            mask = None if order is None else order.expand(-1, count, -1)[:, None, part]
-            sums += probabilities(queries[:, part], k, lse[:, part], mask).sum((1, 2))
-        found.append(sums)
+        queries = segment.facing(q)
+        sums = _compiled(queries, segment, kv_heads, lse)
+        found.append(_plain(queries, segment, kv_heads, lse) if sums is None else sums)
     return torch.cat(found, 1)
+
+
+def _compiled(q: Tensor, segment: Segment, kv_heads: int, lse: Tensor) -> Tensor | None:
+    heads, count, d = q.shape
+    sight = segment.sight(heads // kv_heads, count)
+    rows = q.reshape(kv_heads, -1, d), lse.reshape(kv_heads, -1)
+    sums = native.columns(rows[0], segment, 1 / math.sqrt(d), rows[1], sight)
+    return None if sums is None else sums[:, : segment.rows_held()]
+
+
+def _plain(q: Tensor, segment: Segment, kv_heads: int, lse: Tensor) -> Tensor:
+    k, _, live = segment.rows(kv_heads, q.dtype)
+    count, rows = q.shape[1], k.shape[1]
+    order = segment.order(rows, count, live)
+    sums = k.new_zeros(kv_heads, rows, dtype=torch.float32)
+    for start in range(0, count, 64):
+        part = slice(start, min(count, start + 64))
+        mask = None if order is None else order.expand(-1, count, -1)[:, None, part]
+        sums += probabilities(q[:, part], k, lse[:, part], mask).sum((1, 2))
+    return sums

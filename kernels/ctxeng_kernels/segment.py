@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ctxeng_kernels.layout import Layout, by_rows
 from ctxeng_kernels.pack import BLOCK, Codec, decode
 
 
@@ -44,6 +45,7 @@ class Segment:
     is at home. `temperature` divides the logits, `scale` multiplies the segment's log-sum-exp (APE).
     `causal`: the last rows are those of the queries themselves. `positions`: of each row [Hkv or 1, n], for
     sliding windows; an int: of the first, the others follow. `channels` [Hkv, k_dim]: the key channels kept.
+    `fast`: int4 in half the time, with 1 to 3 % of error more. `layout`: how codes lie in their blocks.
     """
 
     codec: Codec
@@ -55,6 +57,8 @@ class Segment:
     temperature: float = 1.0
     scale: float = 1.0
     channels: Tensor | None = None
+    fast: bool = False
+    layout: Layout = "rows"
 
     def rows(self, heads: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor | None]:
         """Keys [Hkv, n, k_dim], values [Hkv, n, v_dim], and which rows are live [Hkv, n] (None: all)."""
@@ -63,7 +67,7 @@ class Segment:
         if isinstance(self.where, Rows):
             return self._single(self.where)
         ids = self.where.ids
-        k, v = decode(self.codec, tuple(array[ids] for array in self.arrays), dtype)
+        k, v = self._decoded(tuple(array[ids] for array in self.arrays), dtype)
         live = (torch.arange(BLOCK) < self.where.fill.unsqueeze(-1)).flatten(1)
         k, v = k.flatten(1, 2), v.flatten(1, 2)
         if bool(live.all()):
@@ -84,8 +88,11 @@ class Segment:
         end = span.first + heads * span.stride
         blocks = -(-span.length // BLOCK)
         codes = (array[span.first : end].unflatten(0, (heads, -1))[:, :blocks] for array in self.arrays)
-        k, v = decode(self.codec, tuple(codes), dtype)
+        k, v = self._decoded(tuple(codes), dtype)
         return k.flatten(1, 2)[:, : span.length], v.flatten(1, 2)[:, : span.length], None
+
+    def _decoded(self, arrays: tuple[Tensor, ...], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        return decode(self.codec, by_rows(self.codec, arrays, self.layout), dtype)
 
     def order(self, rows: int, count: int, live: Tensor | None) -> Tensor | None:
         """Which of `rows` rows each of `count` queries may see [Hkv or 1, count, rows]; None: all of them."""
@@ -96,6 +103,28 @@ class Segment:
             earlier = torch.arange(rows) - first <= torch.arange(count).unsqueeze(1)
             mask = earlier if mask is None else mask & earlier
         return mask
+
+    def sight(
+        self, group: int, count: int, at: int = 0, window: int | None = None
+    ) -> tuple[Tensor, Tensor] | None:
+        """First and end of the rows that `count` queries see, for each of a group [Hkv or 1, group * count].
+
+        None: all that are live. The first query is at position `at`; a window needs plain positions.
+        """
+        ordered = self.causal and count > 1
+        if window is None and not ordered:
+            return None
+        steps = torch.arange(count)
+        first, end = torch.zeros(1, count, dtype=torch.long), torch.full((1, count), self.rows_held())
+        if ordered:
+            live = self.where.fill.sum(-1, keepdim=True) if isinstance(self.where, Table) else end[:, :1]
+            end = live - count + 1 + steps
+        if window is not None:
+            assert isinstance(self.positions, int)
+            first = (at + steps - window - self.positions + 1).clamp(min=0).unsqueeze(0)
+            if not ordered and not first.any():
+                return None
+        return first.repeat(1, group), end.repeat(1, group)
 
     def facing(self, q: Tensor) -> Tensor:
         """Queries [..., d] turned into the segment's own positions."""

@@ -5,135 +5,163 @@
 
 namespace ctxeng {
 
-struct Int4 {
+struct Fours {  // the arrays, and the values' scales and middles of one block
     const uint8_t* k;
     const uint16_t *k_scale, *k_middle;
     const uint8_t* v;
     const uint16_t *v_scale, *v_middle;
 
-    template <int H>
-    void block(Work& w, const float* q, int64_t id, int rows, int dk, int dv, float scale) const {
-        const int groups = (dv + GROUP - 1) / GROUP;
-        float steps[HEADS], shifts[HEADS], per[HEADS * GROUPS], more[HEADS * GROUPS];
-        for (int h = 0; h < H; h++)
-            steps[h] = queries(q + h * dk, k_scale + id * dk, k_middle + id * dk, dk, w.q + h * dk, shifts + h);
-        scores<H>(k + id * BLOCK * dk / 2, dk, w);
-        softmax(w, H, dv, rows, steps, shifts, scale);
-        alignas(32) float scales[GROUPS * BLOCK], middles[GROUPS * BLOCK];
-        by_group(v_scale + id * BLOCK * groups, groups, rows, scales);
-        by_group(v_middle + id * BLOCK * groups, groups, rows, middles);
-        for (int h = 0; h < H; h++)
-            for (int g = 0; g < groups; g++) {
-                const int at = h * groups + g;
-                per[at] = weights(w.p + h * BLOCK, scales + g * BLOCK, middles + g * BLOCK, w.pairs + at * BLOCK,
-                                  more + at);
-            }
-        sums<H>(v + id * BLOCK * dv / 2, dv, w, per, more);
-    }
+    struct Block {
+        alignas(32) float scales[GROUPS * BLOCK], middles[GROUPS * BLOCK];  // [group][row]
+        alignas(32) float most[BLOCK];                                      // the largest scale of a row
+        int groups;
+    };
 
-    // as for int8; `shift` is what the middles, of range and of codes, add to every row
-    static float queries(const float* q, const uint16_t* scales, const uint16_t* middles, int d, int16_t* to,
-                         float* shift) {
-        alignas(32) float scaled[WIDEST];
-        f32x8 most = all(LEAST), middle = all(0.0f);
-        for (int c = 0; c < d; c += 8) {
-            const f32x8 x = loadu(q + c), y = x * halves(scales + c);
-            middle = fma(x, halves(middles + c), middle);
-            store(scaled + c, y);
-            most = larger(most, absolute(y));
-        }
-        const float top = largest(most), step = top / FULL;
-        *shift = sum(middle) - 7.5f * step * sum(whole(scaled, d, top, to));
-        return step;
-    }
-
-    // of one group: probabilities times scales in 16 bit; `shift` is what the middles add to its channels
-    static float weights(const float* p, const float* scales, const float* middles, int16_t* to, float* shift) {
-        alignas(32) float scaled[BLOCK];
-        f32x8 most = all(LEAST), middle = all(0.0f);
+    void unpack(int64_t id, int live, int dv, Block& b) const {
+        b.groups = (dv + GROUP - 1) / GROUP;
+        by_group(v_scale + id * BLOCK * b.groups, b.groups, live, b.scales);
+        by_group(v_middle + id * BLOCK * b.groups, b.groups, live, b.middles);
         for (int t = 0; t < BLOCK; t += 8) {
-            const f32x8 x = load(p + t), y = x * load(scales + t);
-            middle = fma(x, load(middles + t), middle);
-            store(scaled + t, y);
-            most = larger(most, y);
+            f32x8 x = all(0.0f);
+            for (int g = 0; g < b.groups; g++) x = larger_of_all(x, absolute(load(b.scales + g * BLOCK + t)));
+            store(b.most + t, x);
         }
-        const float top = largest(most), step = top / FULL;
-        *shift = sum(middle) - 7.5f * step * sum(whole(scaled, BLOCK, top, to));
-        return step;
     }
 
     // half precision [row][group] -> single [group][row], nought behind the last row
-    static void by_group(const uint16_t* from, int groups, int rows, float* to) {
+    static void by_group(const uint16_t* from, int groups, int live, float* to) {
         alignas(32) float flat[BLOCK * GROUPS];
         for (int i = 0; i < BLOCK * groups; i += 8) store(flat + i, halves(from + i));
         if (groups == 4) {
-            for (int t = 0; t < BLOCK; t += 4) {
-                __m128 a = _mm_load_ps(flat + t * 4), b = _mm_load_ps(flat + t * 4 + 4);
-                __m128 c = _mm_load_ps(flat + t * 4 + 8), d = _mm_load_ps(flat + t * 4 + 12);
-                _MM_TRANSPOSE4_PS(a, b, c, d);
-                _mm_store_ps(to + t, a);
-                _mm_store_ps(to + BLOCK + t, b);
-                _mm_store_ps(to + 2 * BLOCK + t, c);
-                _mm_store_ps(to + 3 * BLOCK + t, d);
+            for (int t = 0; t < BLOCK; t += 8) {
+                f32x8 x[4];
+                turned(flat + t * 4, x);
+                for (int g = 0; g < 4; g++) store(to + g * BLOCK + t, x[g]);
             }
         } else {
             for (int g = 0; g < groups; g++)
                 for (int t = 0; t < BLOCK; t++) to[g * BLOCK + t] = flat[t * groups + g];
         }
         for (int g = 0; g < groups; g++)
-            for (int t = rows; t < BLOCK; t++) to[g * BLOCK + t] = 0.0f;
+            for (int t = live; t < BLOCK; t++) to[g * BLOCK + t] = 0.0f;
     }
 
+    // a query times the channels' scales, and what the channels' middles add to each row; the largest product
+    float scaled(const float* q, int64_t id, int d, float* to, float* shift) const {
+        f32x8 most = all(LEAST), middle = all(0.0f);
+        for (int c = 0; c < d; c += 8) {
+            const f32x8 x = loadu(q + c), y = x * halves(k_scale + id * d + c);
+            middle = fma(x, halves(k_middle + id * d + c), middle);
+            store(to + c, y);
+            most = larger_of_all(most, absolute(y));
+        }
+        *shift = sum(middle);
+        return largest_of_all(most);
+    }
+
+    static float largest_weight(const float* p, const Block& b) {
+        f32x8 most = all(LEAST);
+        for (int t = 0; t < BLOCK; t += 8) most = larger_of_all(most, absolute(load(p + t) * load(b.most + t)));
+        return largest_of_all(most);
+    }
+};
+
+// Queries and weights in 16 bit.
+struct Int4 : Fours {
     template <int H>
-    static void scores(const uint8_t* k, int d, Work& w) {
-        const int half = d / 2;
-        for (int t = 0; t < BLOCK; t += 2) {
-            i32x8 one[HEADS] = {}, two[HEADS] = {};
-            const uint8_t* row = k + t * half;
-            for (int c = 0; c < half; c += 16) {
-                const __m128i a = bytes(row + c), b = bytes(row + half + c);
-#pragma GCC unroll 2
-                for (int part = 0; part < 2; part++) {
-                    const i32x8 x = widened(nibbles(a, part)), y = widened(nibbles(b, part));
-#pragma GCC unroll 4
-                    for (int h = 0; h < H; h++) {
-                        const i32x8 q = shorts(w.q + h * d + part * half + c);
-                        one[h] = dot(one[h], x, q);
-                        two[h] = dot(two[h], y, q);
-                    }
-                }
-            }
-            store(w.raw + t * HEADS, four_sums(one));
-            store(w.raw + (t + 1) * HEADS, four_sums(two));
+    void score(Work& w, const float* q, int64_t id, int, int dk, int dv, float scale) const {
+        float steps[HEADS], shifts[HEADS];
+        for (int h = 0; h < H; h++) {
+            alignas(32) float y[WIDEST];
+            const float top = scaled(q + h * dk, id, dk, y, shifts + h), step = step_of(top);
+            shifts[h] = scale * (shifts[h] - 7.5f * step * sum(whole(y, dk, FULL / top, w.q + h * dk)));
+            steps[h] = scale * step;
+        }
+        const uint8_t *keys = k + id * BLOCK * dk / 2, *values = v + id * BLOCK * dv / 2;
+        for (int t = 0; t < BLOCK; t += LANES) {
+            fetch(values + t * dv / 2, LANES * dv / 2);
+            token_lanes<H>(w, keys + 4 * t, dk, t, steps, shifts);
         }
     }
 
     template <int H>
-    static void sums(const uint8_t* v, int d, Work& w, const float* steps, const float* shifts) {
-        const int half = d / 2, groups = (d + GROUP - 1) / GROUP;
-        for (int c = 0; c < d; c += 16) {
-            const bool high_bits = c >= half;
-            const uint8_t* from = v + (high_bits ? c - half : c);
-            const int group = c / GROUP;
-            i32x8 low[HEADS] = {}, high[HEADS] = {};
-            for (int t = 0; t < BLOCK; t += 2) {
-                const __m128i a = nibbles(bytes(from + t * half), high_bits);
-                const __m128i b = nibbles(bytes(from + (t + 1) * half), high_bits);
-                const i32x8 x = widened(_mm_unpacklo_epi8(a, b)), y = widened(_mm_unpackhi_epi8(a, b));
+    void gather(Work& w, int64_t id, int live, int dk, int dv, int64_t next) const {
+        Block b;
+        unpack(id, live, dv, b);
+        float steps[HEADS], shifts[HEADS * GROUPS];
+        for (int h = 0; h < H; h++) {
+            const float* p = w.p + h * BLOCK;
+            const float top = largest_weight(p, b);
+            steps[h] = step_of(top);
+            for (int g = 0; g < b.groups; g++) {
+                int16_t* to = w.pairs + (h * GROUPS + g) * BLOCK;
+                shifts[h * GROUPS + g] = weights(p, b, g, FULL / top, steps[h], to);
+            }
+        }
+        const uint8_t *values = v + id * BLOCK * dv / 2, *ahead = k + next * BLOCK * dk / 2;
+        const int share = BLOCK * dk / dv * LANES;
+        for (int c = 0; c < dv / 2; c += LANES) {
+            fetch(ahead + c / LANES * share, share);
+            channel_lanes<H>(w, values + 4 * c, dv, c, steps, shifts);
+        }
+    }
+
+    // of one group: probabilities times scales in 16 bit; what the middles add to its channels
+    static float weights(const float* p, const Block& b, int g, float up, float step, int16_t* to) {
+        alignas(32) float y[BLOCK];
+        f32x8 middle = all(0.0f);
+        for (int t = 0; t < BLOCK; t += 8) {
+            middle = fma(load(p + t), load(b.middles + g * BLOCK + t), middle);
+            store(y + t, load(p + t) * load(b.scales + g * BLOCK + t));
+        }
+        return sum(middle) - 7.5f * step * sum(whole(y, BLOCK, up, to));
+    }
+
+    // the logits of eight tokens: both halves of the channels add to the same lanes
+    template <int H>
+    static void token_lanes(Work& w, const uint8_t* keys, int dk, int t, const float* steps, const float* shifts) {
+        const int half = dk / 2;
+        i32x8 first[H] = {}, second[H] = {};
+        for (int i = 0; i < half / 4; i++, keys += 4 * BLOCK) {
+            const i32x8 x = spread(bytes(keys)), y = spread(bytes(keys + 16));
+            const i32x8 x0 = low_codes(x), x1 = high_codes(x), y0 = low_codes(y), y1 = high_codes(y);
+#pragma GCC unroll 4
+            for (int h = 0; h < H; h++) {
+                const i32x8 low = four_shorts(w.q + h * dk + 4 * i), high = four_shorts(w.q + h * dk + half + 4 * i);
+                first[h] = dot(dot(first[h], x0, low), x1, high);
+                second[h] = dot(dot(second[h], y0, low), y1, high);
+            }
+        }
+        for (int h = 0; h < H; h++)
+            store(w.p + h * BLOCK + t, fma(floats(neighbours(first[h], second[h])), all(steps[h]), all(shifts[h])));
+    }
+
+    // eight channels of the lower half and eight of the upper
+    template <int H>
+    static void channel_lanes(Work& w, const uint8_t* values, int dv, int c, const float* steps, const float* shifts) {
+        const int half = dv / 2, group = c / GROUP, other = (half + c) / GROUP;
+        for (int part = 0; part < 2; part++) {  // sixteen sums at a time would not fit the registers
+            const int16_t* by = w.pairs + (part ? other : group) * BLOCK;
+            i32x8 first[H] = {}, second[H] = {};
+            const uint8_t* from = values;
+            for (int t = 0; t < BLOCK; t += 4, from += 4 * half) {
+                const i32x8 a = spread(bytes(from)), b = spread(bytes(from + 16));
+                const i32x8 x = part ? high_codes(a) : low_codes(a), y = part ? high_codes(b) : low_codes(b);
 #pragma GCC unroll 4
                 for (int h = 0; h < H; h++) {
-                    const i32x8 p = twice(w.pairs + (h * groups + group) * BLOCK + t);
-                    low[h] = dot(low[h], x, p);
-                    high[h] = dot(high[h], y, p);
+                    const i32x8 p = four_shorts(by + h * GROUPS * BLOCK + t);
+                    first[h] = dot(first[h], x, p);
+                    second[h] = dot(second[h], y, p);
                 }
             }
-            for (int h = 0; h < H; h++) {
-                float* o = w.out + h * d + c;
-                const f32x8 step = all(steps[h * groups + group]), shift = all(shifts[h * groups + group]);
-                store(o, fma(floats(low[h]), step, shift) + load(o));
-                store(o + 8, fma(floats(high[h]), step, shift) + load(o + 8));
-            }
+            for (int h = 0; h < H; h++)
+                add_to(w.out + h * dv + part * half + c, neighbours(first[h], second[h]), steps[h],
+                       shifts[h * GROUPS + (part ? other : group)]);
         }
+    }
+
+    static void add_to(float* o, i32x8 sum, float step, float shift) {
+        store(o, fma(floats(sum), all(step), all(shift)) + load(o));
     }
 };
 

@@ -5,91 +5,60 @@
 namespace ctxeng {
 
 struct Int8 {
-    const int8_t* k;
+    const int8_t* k;  // [dk / 4][64][4]
     const uint16_t* k_scale;
-    const int8_t* v;
+    const int8_t* v;  // [16][dv][4]
     const uint16_t* v_scale;
 
+    // w.p = the logits of H query rows; the block's values are fetched meanwhile
     template <int H>
-    void block(Work& w, const float* q, int64_t id, int rows, int dk, int dv, float scale) const {
+    void score(Work& w, const float* q, int64_t id, int, int dk, int dv, float scale) const {
+        alignas(32) float scales[WIDEST];
+        for (int c = 0; c < dk; c += 8) store(scales + c, halves(k_scale + id * dk + c));
         float steps[HEADS];
-        const float nought[HEADS] = {};
-        for (int h = 0; h < H; h++) steps[h] = queries(q + h * dk, k_scale + id * dk, dk, w.q + h * dk);
-        const int8_t* values = v + id * BLOCK * dv;
-        scores<H>(k + id * BLOCK * dk, dk, w, reinterpret_cast<const char*>(values), BLOCK * dv);
-        softmax(w, H, dv, rows, steps, nought, scale);
-        for (int h = 0; h < H; h++)
-            steps[h] = weights(w.p + h * BLOCK, v_scale + id * BLOCK, rows, w.pairs + h * BLOCK);
-        sums<H>(values, dv, w, steps);
+        for (int h = 0; h < H; h++) steps[h] = scale * rounded_products(q + h * dk, scales, dk, w.q + h * dk);
+        const int8_t *keys = k + id * BLOCK * dk, *values = v + id * BLOCK * dv;
+        for (int t = 0; t < BLOCK; t += LANES) {
+            fetch(values + t * dv, LANES * dv);
+            i32x8 found[H];
+            eight_lanes<H>(keys + 4 * t, 4 * BLOCK, dk / 4, w.q, dk, found);
+            for (int h = 0; h < H; h++) store(w.p + h * BLOCK + t, floats(found[h]) * all(steps[h]));
+        }
     }
 
-    // a query times the channels' scales, in 16 bit; what one of its steps stands for
-    static float queries(const float* q, const uint16_t* scales, int d, int16_t* to) {
+    // w.out += the values, weighted by w.p; the keys of the next block are fetched meanwhile
+    template <int H>
+    void gather(Work& w, int64_t id, int live, int dk, int dv, int64_t next) const {
+        alignas(32) float scales[BLOCK];
+        for (int t = 0; t < BLOCK; t += 8) store(scales + t, halves(v_scale + id * BLOCK + t));
+        for (int t = live; t < BLOCK; t++) scales[t] = 0.0f;  // what lies there may be anything
+        float steps[HEADS];
+        for (int h = 0; h < H; h++) steps[h] = rounded_products(w.p + h * BLOCK, scales, BLOCK, w.pairs + h * BLOCK);
+        const int8_t *values = v + id * BLOCK * dv, *ahead = k + next * BLOCK * dk;
+        const int share = BLOCK * dk / (dv / LANES);
+        for (int c = 0; c < dv; c += LANES) {
+            fetch(ahead + c / LANES * share, share);
+            i32x8 found[H];
+            eight_lanes<H>(values + 4 * c, 4 * dv, BLOCK / 4, w.pairs, BLOCK, found);
+            for (int h = 0; h < H; h++) {
+                float* o = w.out + h * dv + c;
+                store(o, fma(floats(found[h]), all(steps[h]), load(o)));
+            }
+        }
+    }
+
+    // n numbers times scales, in 16 bit; what one of their steps stands for
+    static float rounded_products(const float* from, const float* scales, int n, int16_t* to) {
         alignas(32) float scaled[WIDEST];
         f32x8 most = all(LEAST);
-        for (int c = 0; c < d; c += 8) {
-            const f32x8 x = loadu(q + c) * halves(scales + c);
-            store(scaled + c, x);
-            most = larger(most, absolute(x));
+        for (int i = 0; i < n; i += 8) {
+            const f32x8 x = loadu(from + i) * load(scales + i);
+            store(scaled + i, x);
+            most = larger_of_all(most, absolute(x));
         }
-        whole(scaled, d, largest(most), to);
-        return largest(most) / FULL;
-    }
-
-    // probabilities times the rows' scales, in 16 bit; what one of their steps stands for
-    static float weights(const float* p, const uint16_t* scales, int rows, int16_t* to) {
-        alignas(32) float scaled[BLOCK];
-        for (int t = 0; t < BLOCK; t += 8) store(scaled + t, load(p + t) * halves(scales + t));
-        for (int t = rows; t < BLOCK; t++) scaled[t] = 0.0f;  // what lies there may be anything
-        f32x8 most = all(LEAST);
-        for (int t = 0; t < BLOCK; t += 8) most = larger(most, load(scaled + t));
-        whole(scaled, BLOCK, largest(most), to);
-        return largest(most) / FULL;
-    }
-
-    // two rows at a time, so that each part of a query is read once for both; values are fetched ahead
-    template <int H>
-    static void scores(const int8_t* k, int d, Work& w, const char* ahead, int bytes_ahead) {
-        const int stride = bytes_ahead / (BLOCK / 2);
-        for (int t = 0; t < BLOCK; t += 2) {
-            for (int i = 0; i < stride; i += 64) _mm_prefetch(ahead + t / 2 * stride + i, _MM_HINT_T0);
-            i32x8 one[HEADS] = {}, two[HEADS] = {};
-            const int8_t* row = k + t * d;
-            for (int c = 0; c < d; c += 16) {
-                const i32x8 x = widened(bytes(row + c)), y = widened(bytes(row + d + c));
-#pragma GCC unroll 4
-                for (int h = 0; h < H; h++) {
-                    const i32x8 q = shorts(w.q + h * d + c);
-                    one[h] = dot(one[h], x, q);
-                    two[h] = dot(two[h], y, q);
-                }
-            }
-            store(w.raw + t * HEADS, four_sums(one));
-            store(w.raw + (t + 1) * HEADS, four_sums(two));
-        }
-    }
-
-    // sixteen channels at a time, two rows in one product
-    template <int H>
-    static void sums(const int8_t* v, int d, Work& w, const float* steps) {
-        for (int c = 0; c < d; c += 16) {
-            i32x8 low[HEADS] = {}, high[HEADS] = {};
-            for (int t = 0; t < BLOCK; t += 2) {
-                const __m128i a = bytes(v + t * d + c), b = bytes(v + (t + 1) * d + c);
-                const i32x8 x = widened(_mm_unpacklo_epi8(a, b)), y = widened(_mm_unpackhi_epi8(a, b));
-#pragma GCC unroll 4
-                for (int h = 0; h < H; h++) {
-                    const i32x8 p = twice(w.pairs + h * BLOCK + t);
-                    low[h] = dot(low[h], x, p);
-                    high[h] = dot(high[h], y, p);
-                }
-            }
-            for (int h = 0; h < H; h++) {
-                float* o = w.out + h * d + c;
-                store(o, fma(floats(low[h]), all(steps[h]), load(o)));
-                store(o + 8, fma(floats(high[h]), all(steps[h]), load(o + 8)));
-            }
-        }
+        const float top = largest_of_all(most);
+        whole(scaled, n, FULL / top, to);
+        return step_of(top);
     }
 };
 
