@@ -4,7 +4,8 @@ Compiled, vectors are rounded to 16 bit in groups of 128 numbers: a relative err
 result does not depend on the rows beside it, nor on the number of threads.
 
 int8: codes [out, in] with a scale a row [out]. int4: codes [out, groups, 64], two a byte, the first half of
-a group's 128 inputs in the low bits; scales and middles [out, groups]; (code - 7.5) * scale + middle is a weight.
+a group's 128 inputs in the low bits; scales and middles [out, groups]; a weight is
+(code - 7.5) * scale + middle.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def matmul_int8(x: Tensor, codes: Tensor, scales: Tensor) -> Tensor:
 
 
 def matmul_int4(x: Tensor, codes: Tensor, scales: Tensor, middles: Tensor) -> Tensor:
-    """X [T, in] times the transpose of an int4 matrix -> [T, out], in the type of x; a last group may be short.
+    """X [T, in] times the transpose of an int4 matrix -> [T, out], in the type of x; groups may be short.
 
     Raises ValueError, with both shapes, where they do not fit.
     """

@@ -28,27 +28,27 @@ def best_layout(codec: Codec, k_dim: int, v_dim: int) -> Layout:
 
 def laid_out(codec: Codec, arrays: tuple[Tensor, ...], layout: Layout) -> tuple[Tensor, ...]:
     """Arrays of `encode`, block first, with their codes in that layout. Raises ValueError for odd widths."""
-    if codec == "dense" or layout == "rows":
+    if codec == "dense" or layout == "rows" or not arrays[0].numel():
         return arrays
     value = len(arrays) // 2
     k, v = arrays[0], arrays[value]
     _check(k, v)
-    keys = k.view(torch.int32).transpose(-1, -2).contiguous().view(k.dtype).view(k.shape)
+    keys = k.contiguous().view(torch.int32).transpose(-1, -2).contiguous().view(k.dtype)
     values = v.unflatten(-2, (BLOCK // 4, 4)).transpose(-1, -2).reshape(v.shape)
-    return keys, *arrays[1:value], values, *arrays[value + 1 :]
+    return keys.view(k.shape), *arrays[1:value], values, *arrays[value + 1 :]
 
 
 def by_rows(codec: Codec, arrays: tuple[Tensor, ...], layout: Layout) -> tuple[Tensor, ...]:
     """The way back: what `laid_out` was given."""
-    if codec == "dense" or layout == "rows":
+    if codec == "dense" or layout == "rows" or not arrays[0].numel():
         return arrays
     value = len(arrays) // 2
     k, v = arrays[0], arrays[value]
     _check(k, v)
-    fours = k.reshape(*k.shape[:-2], -1).view(torch.int32).unflatten(-1, (-1, BLOCK))
-    keys = fours.transpose(-1, -2).contiguous().view(k.dtype).view(k.shape)
+    shape = *k.shape[:-2], k.shape[-1] // 4, 4 * BLOCK
+    keys = k.reshape(shape).view(torch.int32).transpose(-1, -2).contiguous().view(k.dtype)
     values = v.reshape(*v.shape[:-2], BLOCK // 4, v.shape[-1], 4).transpose(-1, -2).reshape(v.shape)
-    return keys, *arrays[1:value], values, *arrays[value + 1 :]
+    return keys.view(k.shape), *arrays[1:value], values, *arrays[value + 1 :]
 
 
 def _check(k: Tensor, v: Tensor) -> None:
