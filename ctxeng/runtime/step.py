@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from ctxeng_kernels import native
 from ctxeng_kernels.attend import softmax_rows
+from ctxeng_kernels.native import SHORT
 
 if TYPE_CHECKING:
     from ctxeng.kv.tail import Tail
@@ -21,7 +23,7 @@ class Step:
     """
 
     def __init__(self, heads: int, tail: Tail, homes: list[tuple[Tensor, Tensor]]) -> None:
-        self.row, self.homes, self.heads = tail.length, homes, heads
+        self.row, self.homes, self.heads, self.tail = tail.length, homes, heads, tail
         self.scale = 1 / math.sqrt(homes[0][0].shape[-1])
 
     @classmethod
@@ -41,5 +43,10 @@ class Step:
         values.narrow(2, self.row, 1).copy_(v.transpose(0, 1))
         upto = self.row + 1
         grouped = q.view(1, self.heads, -1, q.shape[-1])
+        if upto >= SHORT:
+            (segment,) = self.tail.segments(layer, upto)
+            found = native.attend(grouped[0], segment, self.scale)
+            if found is not None:
+                return found[0].view(1, -1)
         o, _ = softmax_rows(grouped, keys.narrow(2, 0, upto), values.narrow(2, 0, upto), None, self.scale)
         return o.view(1, -1)

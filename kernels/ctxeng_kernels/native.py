@@ -18,7 +18,8 @@ _DENSE = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
 _ENCODED = {"int8": 3, "int4": 4}
 _FAST = 5
 _WIDEST = 256
-_FEW = 64  # rows of a KV head up to which dense blocks are not left to torch's matrix products
+_FEW = 64  # query rows of a KV head up to which torch's matrix products are not faster over dense blocks
+SHORT = 512  # dense rows below which torch's call is the shorter way
 
 
 class _Blocks(Structure):
@@ -81,8 +82,10 @@ def fits(q: Tensor, segment: Segment) -> bool:
     k_dim, v_dim = q.shape[2], _v_dim(segment)
     if segment.codec != "dense" and segment.layout != "fours":
         return False
-    if segment.codec == "dense" and (segment.arrays[0].dtype not in _DENSE or q.shape[1] > _FEW):
-        return False
+    if segment.codec == "dense":
+        few = q.shape[1] <= _FEW and segment.rows_held() >= SHORT
+        if not few or segment.arrays[0].dtype not in _DENSE:
+            return False
     return bool(k_dim % 16 == v_dim % 16 == 0 and max(k_dim, v_dim) <= _WIDEST)
 
 

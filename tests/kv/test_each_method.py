@@ -14,7 +14,7 @@ from ctxeng.kv.methods.duo import Gates, duo
 from ctxeng.kv.methods.duo_profile import LookingBack, probe
 from ctxeng.kv.methods.names import make
 from ctxeng.kv.methods.pyramidkv import Pyramid
-from ctxeng.kv.methods.quest import Quest, best
+from ctxeng.kv.methods.quest import Quest
 from ctxeng.kv.methods.think import Think
 from ctxeng.kv.pool import Budget
 from ctxeng.kv.reading import Metered
@@ -23,6 +23,7 @@ from ctxeng.runtime.attention import CachedAttention, Span
 from ctxeng.runtime.job import Generate
 from ctxeng.runtime.rope import Rotation
 from ctxeng_kernels.attend import attend
+from ctxeng_kernels.pages import best_pages
 from kv_sessions import DECODER, GATES, HEADS, LAYERS, kept, said, settled
 from tiny_model import tokens
 
@@ -175,7 +176,7 @@ def test_quest_bounds_are_bounds(engine):
         + grouped.clamp(max=0) @ bounds[:, :, 0].transpose(1, 2)
     ).amax(1)
     assert (upper >= reached - 1e-4).all()
-    assert best(q, bounds, 10, 2).tolist() == [list(range(10))] * 2
+    assert best_pages(q.reshape(2, -1, q.shape[-1]), bounds, 10).tolist() == [list(range(10))] * 2
 
 
 def test_duo_keeps_all_rows_of_retrieval_heads_and_a_constant_number_of_the_others(engine):

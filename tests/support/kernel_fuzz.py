@@ -10,6 +10,7 @@ import torch
 from blocks import segment
 from ctxeng_kernels import library, native
 from ctxeng_kernels.gemv import matmul_int4, matmul_int8
+from ctxeng_kernels.pages import best_pages, centroid_shares
 from ctxeng_kernels.segment import Span, Table
 
 ODD = (0.0, math.nan, math.inf, -math.inf, 1e-42, 1e38)
@@ -60,13 +61,23 @@ def product(rng):
     matmul_int4(x, codes, torch.rand(out, groups).half(), torch.randn(out, groups).half())
 
 
+def choices(rng):
+    heads, rows, count, d = rng.randint(1, 3), rng.randint(1, 6), rng.randint(1, 80), 8 * rng.randint(1, 32)
+    q = numbers(rng, heads, rows, d)
+    best_pages(q, numbers(rng, heads, count, 2, d), rng.randint(0, count))
+    looked = torch.rand(heads, count) < 0.5
+    centroid_shares(q, numbers(rng, heads, count, d), torch.randint(0, 5, (heads, count)).float(), looked)
+
+
 def main(rounds):
     assert library.backend().startswith("avx2"), library.backend()
+    native.SHORT = 0
     torch.manual_seed(0)
     rng = random.Random(0)
     for _ in range(rounds):
         attention(rng)
         product(rng)
+        choices(rng)
     print("sound")
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from ctxeng.errors import BadInput
 from ctxeng.kv.sequence import Pools, Sequence, Shape
 from ctxeng_kernels.pack import BLOCK
+from ctxeng_kernels.pages import best_pages, page_bounds
 from ctxeng_kernels.segment import Rows, Segment, Span, Table
 
 
@@ -59,7 +60,8 @@ class Paging:
             whole, begun = parted(segment, self.shape.kv_heads)
             if whole is not None and whole.ids.shape[1] > self.policy.pages:
                 bounds = self._known(layer, segment, whole)
-                chosen = best(segment.facing(q), bounds, self.policy.pages, self.shape.kv_heads)
+                grouped = segment.facing(q).reshape(self.shape.kv_heads, -1, q.shape[-1])
+                chosen = best_pages(grouped.contiguous(), bounds.contiguous(), self.policy.pages)
                 fill = torch.full_like(chosen, BLOCK)
                 found.append(replace(segment, where=Table(whole.ids.gather(1, chosen), fill), causal=False))
                 found += [begun] if begun is not None else []
@@ -81,8 +83,7 @@ class Paging:
         if known is None or have < whole.ids.shape[1]:
             fresh = replace(segment, where=Table(whole.ids[:, have:], whole.fill[:, have:]), causal=False)
             k, _, _ = fresh.rows(self.shape.kv_heads, self.shape.dtype)
-            pages = k.unflatten(1, (-1, BLOCK))
-            made = torch.stack((pages.amin(2), pages.amax(2)), 2)
+            made = page_bounds(k)
             known = made if known is None else torch.cat((known, made), 1)
             self._bounds[key] = known
         return known[:, : whole.ids.shape[1]]
@@ -114,11 +115,3 @@ def parted(segment: Segment, heads: int) -> tuple[Table | None, Segment | None]:
         positions=where + pages * BLOCK,
     )
     return whole, rest
-
-
-def best(q: Tensor, bounds: Tensor, pages: int, heads: int) -> Tensor:
-    """Pages [Hkv, pages], rising, by the largest bound over a KV head's group (equation 2)."""
-    grouped = q.reshape(heads, -1, q.shape[-1])
-    low, high = (bounds[:, :, side].transpose(1, 2) for side in (0, 1))
-    scores = grouped.clamp(min=0) @ high + grouped.clamp(max=0) @ low
-    return scores.amax(1).topk(pages, -1).indices.sort(-1).values

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ctxeng.errors import BadInput
 from ctxeng.storage.atomic import write_atomic
+from ctxeng_kernels.pages import centroid_shares
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,7 @@ class Clusters:
         upper = (grouped @ self.coarse.transpose(1, 2)).amax(1)
         near = upper.topk(min(reach, upper.shape[1]), -1).indices
         looked = (self.parents.unsqueeze(-1) == near.unsqueeze(1)).any(-1)
-        logits = grouped @ self.centroids.transpose(1, 2)
-        logits = logits.masked_fill((self.sizes == 0).unsqueeze(1) | ~looked.unsqueeze(1), -torch.inf)
-        total = (logits + self.sizes.clamp(min=1).log().unsqueeze(1)).logsumexp(-1, keepdim=True)
-        return (logits - total).exp().amax(1)
+        return centroid_shares(grouped, self.centroids, self.sizes, looked)
 
 
 def kmeans(points: Tensor, count: int, seed: int, rounds: int = 25) -> Tensor:
