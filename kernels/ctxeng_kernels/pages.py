@@ -27,7 +27,7 @@ def best_pages(q: Tensor, bounds: Tensor, count: int) -> Tensor:
     """The `count` pages that could matter most to queries [Hkv, G, d]: numbers [Hkv, count], rising.
 
     A page's score is the largest sum over channels of max(q * least, q * largest) of the group's queries
-    (Quest, Tang et al. 2024, equation 2); the earlier of two equal pages wins. bounds [Hkv, pages, 2, d].
+    (Quest, Tang et al. 2024, equation 2). bounds [Hkv, pages, 2, d].
     Raises ValueError, with both shapes, where they do not fit or there are fewer pages.
     """
     _check(q, bounds.shape[0], bounds.shape[-1], bounds.shape, bounds.dim() == 4 and bounds.shape[2] == 2)  # noqa: PLR2004
@@ -38,7 +38,7 @@ def best_pages(q: Tensor, bounds: Tensor, count: int) -> Tensor:
     if kernels is None:
         low, high = (bounds[:, :, side].transpose(1, 2).to(q.dtype) for side in (0, 1))
         scores = (q.clamp(min=0) @ high + q.clamp(max=0) @ low).amax(1)
-        return scores.argsort(-1, descending=True, stable=True)[:, :count].sort(-1).values
+        return scores.argsort(dim=-1, descending=True, stable=True)[:, :count].sort(-1).values
     chosen = torch.empty(len(q), count, dtype=torch.long)
     shape = _Pages(*q.shape, pages, count)
     kernels.ctxeng_best_pages(ctypes.byref(shape), *_at(bounds, q), c_int64(threads()), *_at(chosen))
