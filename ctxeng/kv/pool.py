@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ctxeng.errors import BadInput, CacheFull
 from ctxeng_kernels.layout import best_layout, by_rows, laid_out
+from ctxeng_kernels.memory import in_large_pages
 from ctxeng_kernels.pack import Codec, block_bytes, fields
 from ctxeng_kernels.segment import Segment, Span, Table
 
@@ -56,7 +57,8 @@ class Pool:
         self.size = max(1, budget.cap // self.block_bytes)
         try:
             self.arrays: tuple[Tensor, ...] = tuple(
-                torch.empty(self.size, *f.shape, dtype=f.dtype) for f in fields(codec, k_dim, v_dim, dtype)
+                in_large_pages(torch.empty(self.size, *f.shape, dtype=f.dtype))
+                for f in fields(codec, k_dim, v_dim, dtype)
             )
         except RuntimeError:
             raise BadInput(

@@ -39,7 +39,7 @@ static void tile(const Codec& codec, const ctxeng_blocks& s, const ctxeng_querie
 template <class Codec>
 static void panel(const Codec& codec, const ctxeng_blocks& s, const ctxeng_queries& q, int64_t kv, int64_t row,
                   int64_t rows, int64_t start, int64_t end, float* o, float* lse) {
-    by_tiles(rows, [&](auto heads, int64_t first) {
+    by_fours(rows, [&](auto heads, int64_t first) {
         tile<heads.value>(codec, s, q, kv, row + first, start, end, o + first * s.dv, lse + first);
     });
 }

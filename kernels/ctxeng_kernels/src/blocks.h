@@ -4,6 +4,7 @@
 #include "dense.h"
 #include "int4_fast.h"
 #include "int8.h"
+#include "tiles.h"
 
 namespace ctxeng {
 
@@ -27,18 +28,6 @@ inline bool seen(const ctxeng_queries& q, int64_t row, int heads, int64_t b, int
         most = std::max(most, sight.to[h] - sight.from[h]);
     }
     return most > 0;
-}
-
-// run(std::integral_constant<int, H>, first) for tiles of H of the rows, beginning with row `first`
-template <class Run>
-void by_tiles(int64_t rows, const Run& run) {
-    for (int64_t first = 0; first < rows; first += HEADS) {
-        const int64_t left = rows - first;
-        if (left >= 4) run(std::integral_constant<int, 4>{}, first);
-        if (left == 3) run(std::integral_constant<int, 3>{}, first);
-        if (left == 2) run(std::integral_constant<int, 2>{}, first);
-        if (left == 1) run(std::integral_constant<int, 1>{}, first);
-    }
 }
 
 // run(codec) with the codec that the blocks are of

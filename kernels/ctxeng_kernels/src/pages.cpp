@@ -4,36 +4,53 @@
 #include <numeric>
 #include <vector>
 
-#include "softmax.h"
+#include "tiles.h"
 #include "threads.h"
 
 namespace ctxeng {
 
-// the products of a row with the queries of a group, four at a time: each against `low` where the query's number
-// is below nought, against `high` where it is above
-static void bound(const float* low, const float* high, const float* q, int64_t rows, int64_t d, float* best) {
-    for (int64_t first = 0; first < rows; first += HEADS) {
-        f32x8 sums[HEADS] = {};
-        const int count = static_cast<int>(std::min<int64_t>(HEADS, rows - first));
-        for (int64_t c = 0; c < d; c += 8) {
-            const f32x8 l = loadu(low + c), h = loadu(high + c);
-            for (int r = 0; r < count; r++) {
-                const f32x8 x = loadu(q + (first + r) * d + c);
-                sums[r] = fma(larger(x, all(0.0f)), h, fma(smaller(x, all(0.0f)), l, sums[r]));
-            }
+constexpr int64_t AHEAD = 4;  // pages that are fetched before they are looked at
+
+// the queries of one KV head apart in what is above nought and what is below: [rows][2][d]
+static std::vector<float> parted(const float* q, int64_t rows, int64_t d) {
+    std::vector<float> both(rows * 2 * d);
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < d; c++) {
+            both[r * 2 * d + c] = std::min(q[r * d + c], 0.0f);
+            both[(r * 2 + 1) * d + c] = std::max(q[r * d + c], 0.0f);
         }
-        alignas(16) float found[HEADS];
-        store(found, four_sums(sums));
-        for (int r = 0; r < count; r++) *best = std::max(*best, found[r]);
+    return both;
+}
+
+// the largest sum that a key between `low` and `high`, one behind the other, can have with H queries
+template <int H>
+static float bound(const float* low, const float* parts, int64_t d) {
+    f32x8 first[HEADS] = {}, second[HEADS] = {};
+    for (int64_t c = 0; c < d; c += 8) {
+        const f32x8 l = loadu(low + c), h = loadu(low + d + c);
+#pragma GCC unroll 4
+        for (int r = 0; r < H; r++) {
+            first[r] = fma(loadu(parts + r * 2 * d + c), l, first[r]);
+            second[r] = fma(loadu(parts + (r * 2 + 1) * d + c), h, second[r]);
+        }
     }
+    for (int r = 0; r < H; r++) first[r] = first[r] + second[r];
+    alignas(16) float found[HEADS];
+    store(found, four_sums(first));
+    return *std::max_element(found, found + H);
 }
 
 // of one KV head: the `count` pages of the highest bounds, rising; the earlier of two equals
 static void best_pages(const float* bounds, const float* q, const ctxeng_pages& s, int64_t kv, int64_t* chosen) {
     std::vector<float> scores(s.pages, -INFINITE);
+    const std::vector<float> parts = parted(q + kv * s.rows * s.d, s.rows, s.d);
     for (int64_t page = 0; page < s.pages; page++) {
         const float* low = bounds + (kv * s.pages + page) * 2 * s.d;
-        bound(low, low + s.d, q + kv * s.rows * s.d, s.rows, s.d, &scores[page]);
+        fetch(low + AHEAD * 2 * s.d, static_cast<int>(2 * s.d * sizeof(float)));
+        by_fours(s.rows, [&](auto rows, int64_t first) {
+            const float found = bound<rows.value>(low, parts.data() + first * 2 * s.d, s.d);
+            scores[page] = std::max(scores[page], found);
+        });
     }
     std::vector<int64_t> order(s.pages);
     std::iota(order.begin(), order.end(), 0);

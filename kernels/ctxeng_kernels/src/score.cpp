@@ -30,7 +30,7 @@ static void columns(const Codec& codec, const ctxeng_blocks& s, const ctxeng_que
         const int64_t kv = item / s.blocks, b = item % s.blocks;
         float* to = sums + item * BLOCK;
         std::fill(to, to + BLOCK, 0.0f);
-        by_tiles(q.rows, [&](auto heads, int64_t first) {
+        by_fours(q.rows, [&](auto heads, int64_t first) {
             add_columns<heads.value>(codec, s, q, lse, kv, kv * q.rows + first, b, to);
         });
     });
