@@ -1,4 +1,10 @@
 """Attention over compressed caches: one op, one stem; the torch reference is the specification.
 
-Usable alone with torch: nothing here knows of ctxeng.
+`attend`: attention of some queries over dense, int8 and int4 blocks, merged by log-sum-exp. `segment`: where
+blocks lie and how queries meet them. `pack`, `layout`: codes of a block and their order. `score`: what each
+row was given. `pages`: which pages or clusters matter. `gemv`: vectors times packed matrices. `library`: the
+compiled kernels, built once a machine (`backend()` says which serve). `python -m ctxeng_kernels bench` times
+all of them.
+
+Usable alone with torch: nothing here knows of ctxeng. Inputs are never changed.
 """

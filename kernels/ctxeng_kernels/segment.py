@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ctxeng_kernels.layout import Layout, by_rows
-from ctxeng_kernels.pack import BLOCK, Codec, decode
+from ctxeng_kernels.layout import Layout, best_layout, by_rows, laid_out
+from ctxeng_kernels.pack import BLOCK, Codec, decode, encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,26 @@ class Segment:
     channels: Tensor | None = None
     fast: bool = False
     layout: Layout = "rows"
+
+    @classmethod
+    def of(cls, k: Tensor, v: Tensor, codec: Codec = "dense", *, causal: bool = False) -> Segment:
+        """Keys and values [Hkv, n, d], encoded block by block and laid out as this machine's kernels want it.
+
+        Raises ValueError where heads or rows of keys and values differ.
+        """
+        if k.dim() != 3 or k.shape[:2] != v.shape[:2]:  # noqa: PLR2004 - heads, rows, channels
+            raise ValueError(
+                f"keys {tuple(k.shape)} and values {tuple(v.shape)} are not rows of the same heads"
+            )
+        heads, tokens, _ = k.shape
+        blocks = -(-tokens // BLOCK)
+        short = blocks * BLOCK - tokens  # the last row stands in for what lacks, and widens no range
+        whole = (
+            torch.cat((x, x[:, -1:].expand(-1, short, -1)), 1).reshape(-1, BLOCK, x.shape[-1]) for x in (k, v)
+        )
+        layout = best_layout(codec, k.shape[2], v.shape[2])
+        arrays = laid_out(codec, encode(codec, *whole), layout)
+        return cls(codec, arrays, Span(0, blocks, tokens), causal=causal, layout=layout)
 
     def rows(self, heads: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor | None]:
         """Keys [Hkv, n, k_dim], values [Hkv, n, v_dim], and which rows are live [Hkv, n] (None: all)."""

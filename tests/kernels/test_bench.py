@@ -3,13 +3,23 @@
 import json
 
 import pytest
+import torch
 
 from ctxeng_kernels import __main__ as program
 from ctxeng_kernels.bench.timing import Case, in_turns
 
 
-def test_every_op_is_timed_and_told_in_json(capsys, monkeypatch):
+@pytest.fixture
+def threads(monkeypatch):
+    """The bench sets them for its process; here others come after it."""
+    before = torch.get_num_threads()
     monkeypatch.setenv("CTXENG_KERNELS_THREADS", "1")
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("threads")
+def test_every_op_is_timed_and_told_in_json(capsys):
     program.main(
         ["bench", "--tokens", "4096", "--queries", "1", "2", "--rows", "1", "--rounds", "1", "--json"]
     )
