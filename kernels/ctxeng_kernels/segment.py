@@ -70,7 +70,7 @@ class Segment:
             raise ValueError(
                 f"keys {tuple(k.shape)} and values {tuple(v.shape)} are not rows of the same heads"
             )
-        heads, tokens, _ = k.shape
+        tokens = k.shape[1]
         blocks = -(-tokens // BLOCK)
         short = blocks * BLOCK - tokens  # the last row stands in for what lacks, and widens no range
         whole = (

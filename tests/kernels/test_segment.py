@@ -26,5 +26,5 @@ def test_a_segment_of_rows_holds_those_rows(codec, tokens, d):
 
 
 def test_keys_and_values_of_other_heads_are_refused():
-    with pytest.raises(ValueError, match=r"keys \(2, 9, 8\) and values \(1, 9, 8\): not rows"):
+    with pytest.raises(ValueError, match=r"keys \(2, 9, 8\) and values \(1, 9, 8\) are not rows"):
         Segment.of(torch.zeros(2, 9, 8), torch.zeros(1, 9, 8))
