@@ -82,10 +82,10 @@ def encode(codec: Codec, k: Tensor, v: Tensor) -> tuple[Tensor, ...]:
     k_codes, k_scale, k_middle = _four(k, 1)
     v_codes, v_scale, v_middle = _four(_grouped(v), 3)
     return (
-        _nibbles(k_codes),
+        nibbles(k_codes),
         k_scale.squeeze(1),
         k_middle.squeeze(1),
-        _nibbles(v_codes.flatten(2)[..., : v.shape[-1]]),
+        nibbles(v_codes.flatten(2)[..., : v.shape[-1]]),
         v_scale.squeeze(3),
         v_middle.squeeze(3),
     )
@@ -129,7 +129,8 @@ def _grouped(v: Tensor) -> Tensor:
     return v.unflatten(-1, (-1, GROUP))
 
 
-def _nibbles(codes: Tensor) -> Tensor:
+def nibbles(codes: Tensor) -> Tensor:
+    """Codes [..., d] two a byte [..., d / 2], the first half in the low bits."""
     low, high = codes.chunk(2, -1)
     return low | (high << 4)
 
