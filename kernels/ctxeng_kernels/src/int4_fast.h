@@ -40,14 +40,18 @@ struct Int4Fast : Fours {
     void gather(Work& w, int64_t id, int live, int dk, int dv, int64_t next) const {
         Block block;
         unpack(id, live, dv, block);
+        for (int i = 0; i < block.groups * BLOCK; i += 8)  // half a code, too: codes are taken around 8
+            store(block.middles + i, fma(load(block.scales + i), all(0.5f), load(block.middles + i)));
         Bytes b;
         float steps[HEADS], shifts[HEADS * GROUPS];
         for (int h = 0; h < H; h++) {
             const float* p = w.p + h * BLOCK;
             const float top = largest_weight(p, block);
             steps[h] = step_of(top) * (FULL / 255);
+            alignas(32) float large[BLOCK];
+            for (int t = 0; t < BLOCK; t += 8) store(large + t, load(p + t) * all(255 / top));
             for (int g = 0; g < block.groups; g++)
-                shifts[h * GROUPS + g] = weights(p, block, g, 255 / top, b.p + (h * GROUPS + g) * BLOCK);
+                shifts[h * GROUPS + g] = weights(p, large, block, g, b.p + (h * GROUPS + g) * BLOCK);
         }
         const uint8_t *values = v + id * BLOCK * dv / 2, *ahead = k + next * BLOCK * dk / 2;
         const int share = BLOCK * dk / dv * LANES;
@@ -57,13 +61,18 @@ struct Int4Fast : Fours {
         }
     }
 
-    // of one group: probabilities times scales in 8 bit; what middles add, and half a code, exactly
-    static float weights(const float* p, const Block& b, int g, float up, uint8_t* to) {
+    // of one group: enlarged probabilities times scales in 8 bit; what the middles add, exactly
+    static float weights(const float* p, const float* large, const Block& b, int g, uint8_t* to) {
         f32x8 shift = all(0.0f);
-        for (int t = 0; t < BLOCK; t += 8) {
-            const f32x8 x = load(p + t), s = load(b.scales + g * BLOCK + t);
-            shift = fma(x, fma(s, all(0.5f), load(b.middles + g * BLOCK + t)), shift);
-            store_bytes(to + t, rounded(x * s * all(up)));
+        for (int t = 0; t < BLOCK; t += 32) {
+            i32x8 x[4];
+#pragma GCC unroll 4
+            for (int i = 0; i < 4; i++) {
+                const int at = t + 8 * i;
+                shift = fma(load(p + at), load(b.middles + g * BLOCK + at), shift);
+                x[i] = rounded(load(large + at) * load(b.scales + g * BLOCK + at));
+            }
+            store_bytes(to + t, x[0], x[1], x[2], x[3]);
         }
         return sum(shift);
     }

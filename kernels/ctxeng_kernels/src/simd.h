@@ -47,13 +47,15 @@ inline void store(float* p, __m128 x) { _mm_store_ps(p, x); }
 inline i32x8 shorts(const int16_t* p) { return _mm256_loadu_si256((const __m256i*)p); }
 inline i32x8 narrowed(i32x8 a, i32x8 b) { return _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xd8); }
 // eight whole numbers -> eight bytes, cut off at what a byte can say
-inline void store_bytes(uint8_t* p, i32x8 x) {
-    const __m128i y = _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
-    _mm_storel_epi64((__m128i*)p, _mm_packus_epi16(y, y));
-}
 inline void store_bytes(int8_t* p, i32x8 x) {
     const __m128i y = _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
     _mm_storel_epi64((__m128i*)p, _mm_packs_epi16(y, y));
+}
+// 32 whole numbers from 0 on -> 32 bytes
+inline void store_bytes(uint8_t* p, i32x8 a, i32x8 b, i32x8 c, i32x8 d) {
+    const i32x8 x = _mm256_packus_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
+    const i32x8 order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    _mm256_storeu_si256((__m256i*)p, _mm256_permutevar8x32_epi32(x, order));
 }
 // 16 signed bytes -> 16 shorts
 inline i32x8 widened(__m128i x) { return _mm256_cvtepi8_epi16(x); }
