@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from ctxeng.kv.policy import Watch
+from ctxeng.kv.policy import Forgets, Watch
 from ctxeng.kv.sequence import Pools, Sequence
 from ctxeng_kernels.segment import Segment
 
@@ -56,6 +56,11 @@ class ByPiece:
         """Pieces are settled already; what chooses from the rest may learn."""
         if self.rest is not None:
             self.rest.seen(layer, q, segments, lse)
+
+    def crop(self, rows: int, gone: int) -> None:
+        """Pieces stay whole; what chooses from the rest forgets."""
+        if isinstance(self.rest, Forgets):
+            self.rest.crop(rows, gone)
 
     def settle(self, sequence: Sequence, pools: Pools) -> None:
         """Handed on."""

@@ -124,6 +124,12 @@ class Evicting:
                 sums[:, : before.shape[1]] += before
             self._columns[layer] = sums
 
+    def crop(self, rows: int, gone: int) -> None:
+        """What the forgotten queries asked, and what the forgotten rows were given, is forgotten, too."""
+        del rows
+        self._queries = {layer: q[:, : max(0, q.shape[1] - gone)] for layer, q in self._queries.items()}
+        self._columns = {n: sums[:, : max(0, sums.shape[1] - gone)] for n, sums in self._columns.items()}
+
     def settle(self, sequence: Sequence, pools: Pools) -> None:
         """Thin the cache: once when the prompt is read, and again after `every` tokens where asked for."""
         grown = sequence.length - self._settled

@@ -30,6 +30,15 @@ class Watch(Protocol):
 
 
 @runtime_checkable
+class Forgets(Protocol):
+    """A policy at work that remembers something of the rows it saw, and forgets those that are cropped."""
+
+    def crop(self, rows: int, gone: int) -> None:
+        """The sequence has so many rows left; the last `gone` were forgotten."""
+        ...
+
+
+@runtime_checkable
 class Keeps(Protocol):
     """A policy at work that made something of what it read, which outlives the process."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from ctxeng.kv.policy import Watch
+from ctxeng.kv.policy import Forgets, Watch
 from ctxeng.kv.sequence import Pools
 from ctxeng.kv.sequence import Sequence as Cache
 from ctxeng_kernels.pack import BLOCK
@@ -56,6 +56,11 @@ class Metered:
         """Handed on."""
         if self.inner is not None:
             self.inner.settle(sequence, pools)
+
+    def crop(self, rows: int, gone: int) -> None:
+        """Handed on."""
+        if isinstance(self.inner, Forgets):
+            self.inner.crop(rows, gone)
 
     @property
     def per_step(self) -> float:

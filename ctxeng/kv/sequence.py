@@ -165,7 +165,8 @@ class Sequence:
     def crop(self, length: int) -> int:
         """Forget tokens from number `length` on. Returns the length kept: less where a block was encoded.
 
-        What lies in sealed pieces goes by whole pieces.
+        What lies in sealed pieces goes by whole pieces. Raises CacheFull, changing nothing, where a begun
+        block is others' too and there is no room for one of its own.
         """
         while self.tail is None or length < self.length - self.tail.length:
             if self.tail is not None:
@@ -182,9 +183,13 @@ class Sequence:
             begun = self.tail.length // BLOCK * BLOCK
             if self.tail.encodes and inside < begun:
                 inside = inside // BLOCK * BLOCK
-            self.tail.length = inside
+            held, self.tail.length = self.tail.length, inside
             if inside < self.tail.shared:  # what others hold is not to be written over
-                self._renew(self.tail.capacity - inside)
+                try:
+                    self._renew(self.tail.capacity - inside)
+                except BaseException:
+                    self.tail.length = held
+                    raise
         return self.length
 
     def freeze(self) -> Piece:

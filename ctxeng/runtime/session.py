@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctxeng.errors import BadInput
-from ctxeng.kv.policy import Watch
+from ctxeng.kv.policy import Forgets, Watch
 from ctxeng.kv.sequence import Sequence as Cache
 from ctxeng.runtime.job import Generate, Handle, Report
 from ctxeng.runtime.kept import Kept
@@ -47,14 +47,17 @@ class Session:
         return self._kept.watcher
 
     def generate(self, prompt: Prompt | Sequence[int] = (), options: Generate | None = None) -> Handle:
-        """Read these tokens behind what is there, and generate. Raises BadInput while another one runs.
+        """Read these tokens, or none, behind what is there, and generate. BadInput while another one runs.
 
-        Parallel parts may stand in the first prompt only.
+        Parallel parts may stand in the first prompt only; behind what was thinned, some token is to be read.
         """
         kept = self._kept
         if kept.busy:
             raise BadInput("this session is generating: read its handle to the end, or cancel it, first")
         if kept.tokens or not isinstance(prompt, Prompt):
+            new = prompt.ids if isinstance(prompt, Prompt) else prompt
+            if kept.tokens and not len(new) and kept.cache.length == len(kept.tokens):
+                self._last_anew()
             parts = prompt.parts if isinstance(prompt, Prompt) else (Part("text", tuple(prompt)),)
             if any(part.parallel for part in parts):
                 raise BadInput("parallel parts may stand in the first prompt of a session only")
@@ -74,7 +77,11 @@ class Session:
         return child
 
     def crop(self, length: int) -> None:
-        """Forget all tokens from number `length` on. Raises BadInput where they cannot be taken apart."""
+        """Forget all tokens from number `length` on.
+
+        Raises BadInput where they cannot be taken apart, CacheFull where a block shared with a fork has no
+        room for a copy; nothing is forgotten then.
+        """
         self._idle("crop")
         kept = self._kept
         if not 0 <= length <= len(kept.tokens):
@@ -84,8 +91,25 @@ class Session:
                 f"cannot crop to {length}: tokens before {kept.cache.sealed_tokens} were thinned, "
                 "or stand side by side; begin a new session"
             )
-        self.engine.call(lambda: kept.cache.crop(length))
+        self._forget(length)
         del kept.tokens[length:]
+
+    def _forget(self, length: int) -> None:
+        """Take the rows from `length` on out of the cache, and out of what the policy remembers."""
+        kept = self._kept
+        before = kept.cache.length
+        rows = self.engine.call(lambda: self.engine.with_room(lambda: kept.cache.crop(length)))
+        if isinstance(kept.watcher, Forgets) and rows < before:
+            kept.watcher.crop(rows, before - rows)
+
+    def _last_anew(self) -> None:
+        """Nothing new is to be read: the last token is read again, for what comes next depends on it."""
+        kept, last = self._kept, len(self._kept.tokens) - 1
+        if not kept.cache.plain and last < kept.cache.sealed_tokens:
+            raise BadInput(
+                "the tokens so far were thinned, or stand side by side: give some to read behind them"
+            )
+        self._forget(last)
 
     def save(self, path: str | Path) -> None:
         """Write the session: its tokens here, its full blocks to the folder of the engine's prefix store.

@@ -3,6 +3,7 @@
 import pytest
 
 from ctxeng.errors import BadInput
+from ctxeng.kv.methods.names import make
 from ctxeng.kv.prefix import PrefixStore
 from ctxeng.runtime.engine import Engine
 from ctxeng.runtime.job import Generate
@@ -153,3 +154,50 @@ def test_closed_sessions_and_engines_leave_no_block_in_use(decoder):
             fork.crop(10)
     assert engine.describe()["blocks_in_use"] == 0
     engine.close()
+
+
+@pytest.mark.parametrize("codec", ["dense", "int8"])
+@pytest.mark.parametrize("count", [1, 64, 100, 128])
+@pytest.mark.parametrize("cropped", [False, True])
+def test_an_answer_to_what_is_read_already_needs_nothing_new(decoder, codec, count, cropped):
+    with Engine(decoder, memory=MEMORY) as engine, Session(engine, CachePlan(codec)) as session:
+        session.extend(tokens(count + 9) if cropped else tokens(count))
+        if cropped:
+            session.crop(count)
+            held = tokens(count + 9)[:count]
+        else:
+            held = tokens(count)
+        session.extend([])
+        assert session.tokens == held
+        found, _ = session.generate(options=Generate(4)).result()
+        want, _ = engine.submit(held, Generate(4), CachePlan(codec, reuse=False)).result()
+        assert found == want
+
+
+def test_behind_what_was_thinned_something_has_to_be_read(engine):
+    with Session(engine, CachePlan(policy=make("snapkv", {"budget": 64}))) as session:
+        session.extend(tokens(200))
+        with pytest.raises(BadInput, match="were thinned, or stand side by side: give some to read"):
+            session.generate(options=Generate(4))
+        session.generate(tokens(1), Generate(4)).result()
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("quest", {"pages": 2, "dense": 0}),
+        ("squeezed", {}),
+        ("snapkv", {"budget": 0.9}),
+        ("h2o", {"budget": 0.9}),
+    ],
+)
+def test_a_policy_forgets_what_was_cropped(engine, name, options):
+    plan = CachePlan(policy=make(name, options), reuse=False)
+    with Session(engine, plan) as session, Session(engine, plan) as other:
+        for one in (session, other):
+            one.generate(tokens(300), Generate(2)).result()
+        length = len(session.tokens)
+        session.generate(tokens(250, 1), Generate(20)).result()
+        session.crop(length)
+        found, want = (one.generate(tokens(250, 2), Generate(20)).result()[0] for one in (session, other))
+        assert found == want

@@ -72,6 +72,11 @@ class Paging:
     def seen(self, layer: int, q: Tensor, segments: list[Segment], lse: Tensor) -> None:
         """Nothing is learned from queries."""
 
+    def crop(self, rows: int, gone: int) -> None:
+        """Other keys will be written to the pages that were forgotten."""
+        del rows, gone
+        self._bounds.clear()
+
     def settle(self, sequence: Sequence, pools: Pools) -> None:
         """Nothing is thinned."""
 

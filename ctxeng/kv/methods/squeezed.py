@@ -95,6 +95,14 @@ class Squeezing:
             before = self._queries.get(layer, own[:, :0])
             self._queries[layer] = torch.cat((before, own), 1)[:, -self.policy.calibrate :].clone()
 
+    def crop(self, rows: int, gone: int) -> None:
+        """An index of rows that are there no more is none; it is built again when they are read anew."""
+        if self.index is not self.policy.index and self.index is not None:
+            fixed = self.index.layers[0].labels.shape[1]
+            self.index = self.index if fixed <= rows else None
+        self._queries = {layer: q[:, : max(0, q.shape[1] - gone)] for layer, q in self._queries.items()}
+        self._seen = {layer: min(seen, rows) for layer, seen in self._seen.items()}
+
     def settle(self, sequence: Sequence, pools: Pools) -> None:
         """Build the index when the fixed context has been read."""
         del pools
