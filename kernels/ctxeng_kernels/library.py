@@ -13,7 +13,11 @@ from functools import cache
 from pathlib import Path
 
 SOURCES = Path(__file__).parent / "src"
-FLAGS = ("-O3", "-std=c++17", "-mavx2", "-mfma", "-mf16c", "-funroll-loops", "-shared", "-fPIC", "-pthread")
+FLAGS = (
+    *("-O3", "-std=c++17", "-shared", "-fPIC", "-pthread"),
+    *("-mavx2", "-mfma", "-mf16c", "-funroll-loops"),
+    "-ffp-contract=off",  # the reference multiplies, then adds: so do codes
+)
 _COMPILERS = ("c++", "g++", "clang++")
 _PROCESSORS = ("x86_64", "AMD64")
 _WAIT = 300  # seconds that a compiler may take

@@ -127,6 +127,23 @@ def columns(
     return sums
 
 
+def gather(segment: Segment, rows: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Rows [Hkv, n] of a segment, counted over its blocks -> keys [Hkv, n, k_dim], values [Hkv, n, v_dim].
+
+    Rows below nought or behind the last block are nought. The bits of the reference; None: not for us.
+    """
+    kernels = library()
+    k_dim = segment.arrays[0].shape[-1] * (2 if segment.codec == "int4" else 1)
+    q = torch.empty(len(rows), 0, k_dim)
+    if kernels is None or segment.codec == "dense" or not fits(q, segment):
+        return None
+    call, rows = _call(kernels, q, segment, 1.0, None), rows.long().contiguous()
+    k, v = torch.empty(*rows.shape, k_dim), torch.empty(*rows.shape, call.v_dim)
+    sizes = c_int64(rows.shape[1]), c_int64(threads())
+    kernels.ctxeng_gather(ctypes.byref(call.blocks), *_out(rows), *sizes, *_out(k, v))
+    return k, v
+
+
 def _call(
     kernels: Any, q: Tensor, segment: Segment, scale: float, sight: tuple[Tensor, Tensor] | None
 ) -> Call:

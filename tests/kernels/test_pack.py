@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ctxeng_kernels import pack
 from ctxeng_kernels.pack import BLOCK, CODECS, block_bytes, decode, encode, fields
 
 DIMS = (32, 64, 80, 96, 128)
@@ -71,3 +72,32 @@ def test_an_unknown_codec_and_odd_channels_are_named():
         fields("zip", 64, 64, torch.float32)
     with pytest.raises(ValueError, match="33 and 64 must be even"):
         fields("int4", 33, 64, torch.float32)
+
+
+@pytest.mark.parametrize("codec", ["int8", "int4"])
+@given(st.integers(0, 3), st.integers(1, 16), st.integers(1, 16), st.floats(-30, 6), st.integers(0, 2**31))
+@settings(max_examples=60, deadline=None)
+def test_compiled_codes_are_the_references_to_the_bit(codec, count, k_dim, v_dim, size, seed):
+    generator = torch.Generator().manual_seed(seed)
+    k, v = (torch.randn(count, 64, 16 * d, generator=generator) * 10**size for d in (k_dim, v_dim))
+    if count:
+        k[0, :, 3], v[0, 5], k[-1, 7, 0] = 0, 0, torch.inf
+    before = k.clone(), v.clone()
+    found = encode(codec, k, v)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pack, "library", lambda: None)
+        want = encode(codec, k, v)
+    assert all(torch.equal(a, b) for a, b in zip(found, want, strict=True))
+    assert torch.equal(k, before[0])
+    assert torch.equal(v, before[1])
+
+
+@pytest.mark.parametrize("codec", ["int8", "int4"])
+def test_what_is_no_number_stays_none(codec):
+    k, v = torch.randn(2, 1, 64, 64)
+    k[0, 9, 5] = v[0, 20, 3] = torch.nan
+    keys, values = decode(codec, encode(codec, k, v), torch.float32)
+    assert keys[0, 9, 5].isnan()
+    assert values[0, 20, 3].isnan()
+    assert keys[..., 6:].isfinite().all()
+    assert values[:, :20].isfinite().all()

@@ -9,6 +9,7 @@ import torch
 
 from blocks import segment
 from ctxeng_kernels import library, native
+from ctxeng_kernels.gather import gather
 from ctxeng_kernels.gemv import matmul_int4, matmul_int8
 from ctxeng_kernels.pages import best_pages, centroid_shares
 from ctxeng_kernels.segment import Span, Table
@@ -51,6 +52,7 @@ def attention(rng):
     found = native.attend(q, made, 0.1, sight)
     assert found is not None
     assert native.columns(q, made, 0.1, found[1], sight) is not None
+    gather(made, torch.randint(-9, 64 * blocks + 9, (heads, rng.randint(0, 70))))
 
 
 def product(rng):

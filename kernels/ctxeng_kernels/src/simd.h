@@ -17,6 +17,11 @@ inline f32x8 loadu(const float* p) { return _mm256_loadu_ps(p); }
 inline f32x8 halves(const uint16_t* p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)p)); }
 inline float one_half(uint16_t x) { return _cvtsh_ss(x); }
 inline void store(float* p, f32x8 x) { _mm256_store_ps(p, x); }
+inline void storeu(float* p, f32x8 x) { _mm256_storeu_ps(p, x); }
+inline void store_halves(uint16_t* p, f32x8 x) { _mm_storeu_si128((__m128i*)p, _mm256_cvtps_ph(x, 0)); }
+inline f32x8 rounded_to_half(f32x8 x) { return _mm256_cvtph_ps(_mm256_cvtps_ph(x, 0)); }
+inline uint16_t half_of(f32x8 x) { return static_cast<uint16_t>(_mm_extract_epi16(_mm256_cvtps_ph(x, 0), 0)); }
+inline f32x8 nearest(f32x8 x) { return _mm256_round_ps(x, 8); }  // halves to the even neighbour
 inline f32x8 fma(f32x8 a, f32x8 b, f32x8 c) { return _mm256_fmadd_ps(a, b, c); }
 inline f32x8 larger(f32x8 a, f32x8 b) { return _mm256_max_ps(a, b); }
 inline f32x8 smaller(f32x8 a, f32x8 b) { return _mm256_min_ps(a, b); }
