@@ -92,7 +92,7 @@ static void encode(bool rows, const float* x, int64_t block, int64_t d, void* co
     uint8_t* to = static_cast<uint8_t*>(codes) + block * BLOCK * d / 2;
     for (int64_t t = 0; t < BLOCK; t++)
         for (int64_t c = 0; c < d / 2; c++)
-            to[t * d / 2 + c] = static_cast<uint8_t>(bytes[t * d + c] | bytes[t * d + d / 2 + c] << 4);
+            to[t * d / 2 + c] = static_cast<uint8_t>((bytes[t * d + c] & 15) | (bytes[t * d + d / 2 + c] & 15) << 4);
 }
 
 struct Scales {  // of the block that was read last
